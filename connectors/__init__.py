@@ -1,0 +1,1 @@
+"""Connectors: one file per foreign protocol. Sources read partners' systems, sinks write to them."""

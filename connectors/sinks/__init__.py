@@ -1,0 +1,1 @@
+"""Sink connectors: bring the hub's news into a partner's system."""

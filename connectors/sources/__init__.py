@@ -1,0 +1,1 @@
+"""Source connectors: read a partner's system, publish plan changes."""

@@ -1,0 +1,1 @@
+"""Stages: each is a pure core function with a topic on either side."""
