@@ -81,9 +81,9 @@ class Stage(Protocol):
         ...
 
     def idle(self, now: datetime) -> Sequence[Output]:
-        """Say what time alone brings (ticks, due alerts, finished deliveries). Called about every 20 ms without input."""
+        """Say what time alone brings (ticks, due alerts, finished deliveries); called about every 20 ms."""
         ...
 
     def held(self) -> Mapping[Partition, int]:
-        """Lowest offset that must be read again after a restart, for partitions whose position must not be committed."""
+        """Lowest offset to read again after a restart, for partitions whose position must not be committed."""
         ...

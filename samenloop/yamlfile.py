@@ -57,7 +57,7 @@ def parse(text: str, model: type[M], name: str) -> M:
     """Read *text* into *model*; *name* stands for the file in messages."""
     try:
         root = yaml.compose(text, Loader=_Loader)
-        data = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
+        data = yaml.load(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise BadSettings([f"{name}:{line}: not valid YAML: {error.problem}"]) from error

@@ -1,0 +1,129 @@
+"""Settings of a hub: one typed YAML (`hub.yaml`) plus the environment, all problems at once.
+
+Paths in the file are relative to it. An environment variable ``SAMENLOOP_<SECTION>__<KEY>`` overrides a scalar of a
+section (``SAMENLOOP_KAFKA__BOOTSTRAP_SERVERS``); a variable with our prefix that names no setting is refused.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, SecretStr
+
+from samenloop.yamlfile import Model
+
+
+def _clock(text: str) -> str:
+    if text in ("wall", "event"):
+        return text
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        raise ValueError("expected wall, event or a date such as 2027-01-04") from None
+    return text
+
+
+def _network(text: str) -> str:
+    ip_network(text)
+    return text
+
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$", description="lower case, digits and hyphen")]
+Network = Annotated[str, AfterValidator(_network)]
+
+
+class Kafka(Model):
+    """How to reach Kafka."""
+
+    bootstrap_servers: str = Field("127.0.0.1:9092", description="host:port, several separated by commas")
+    prefix: str = Field("samenloop.", pattern=r"^[a-z0-9.-]*$", description="prefix of every topic, group and id")
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_SSL", "SASL_PLAINTEXT"] = Field(
+        "PLAINTEXT", description="as librdkafka names it"
+    )
+    ssl_ca_location: Path | None = Field(None, description="certificate authority, PEM")
+    sasl_mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"] | None = Field(None, description="with SASL")
+    sasl_username: str | None = Field(None, description="with SASL")
+    sasl_password: SecretStr | None = Field(None, description="with SASL; better in the environment")
+    session_timeout_seconds: int = Field(8, ge=6, le=60, description="a worker silent for so long loses its partitions")
+    transaction_timeout_seconds: int = Field(10, ge=5, le=60, description="an open transaction is ended by the broker")
+    watchdog_seconds: int = Field(
+        12, ge=5, le=120, description="a loop that does not turn for so long ends the process"
+    )
+    batch_records: int = Field(2000, ge=1, le=10000, description="most records in one transaction")
+    batch_wait_ms: int = Field(20, ge=1, le=1000, description="longest wait for a batch to fill")
+    replication_factor: int = Field(1, ge=1, le=7, description="of topics made by `topics apply`")
+
+
+class Registry(Model):
+    """How to reach the schema registry."""
+
+    url: str = Field("http://127.0.0.1:8081/apis/ccompat/v7", description="Confluent-compatible API")
+
+
+class Identity(Model):
+    """Who this hub is and how it judges."""
+
+    oin: str = Field("00000099000000000001", pattern=r"^[A-Za-z0-9]{20}$", description="OIN of the hub's operator")
+    name: str = Field("Samenloop", description="shown to partners")
+    schema_host: str = Field("samenloop.example", description="host of ce_dataschema addresses")
+    metric_crs: str = Field("EPSG:28992", pattern=r"^EPSG:\d+$", description="projected CRS in metres for detection")
+    rules: Path | None = Field(None, description="rule configuration; default: the one that is shipped")
+    clock: Annotated[str, AfterValidator(_clock)] = Field(
+        "wall", description="what `today` is: wall, event (newest recorded date) or a fixed date"
+    )
+    allow_test_oin: bool = Field(True, description="accept OINs of the test range 00000099…; false in production")
+
+
+class Delivery(Model):
+    """How alerts leave the hub."""
+
+    master_key_file: Path | None = Field(None, description="32 or more random bytes; webhook secrets derive from it")
+    allow_http: bool = Field(False, description="also deliver over plain http (demo only; logged at start)")
+    allow_destinations: list[Network] = Field(
+        [], max_length=50, description="networks that may be called though they are private (demo only)"
+    )
+    timeout_seconds: float = Field(20, gt=0, le=60, description="for a partner's answer")
+    retry_seconds: list[float] = Field(
+        [0, 5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400],
+        min_length=1,
+        max_length=20,
+        description="waits before each attempt; after the last the alert is given up",
+    )
+    concurrency: int = Field(50, ge=1, le=500, description="attempts at once in one process")
+    first_load_quiet_seconds: float = Field(
+        5, gt=0, le=600, description="a first load is summed up after so much silence"
+    )
+
+
+class Serving(Model):
+    """Where a process shows its metrics and health."""
+
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(0, ge=0, le=65535, description="0 picks a free one and prints it")
+
+
+class Source(Model):
+    """One source: a connector and its own settings."""
+
+    connector: Name = Field(description="name of the connector, e.g. file-snapshots")
+    profile: Path = Field(description="the connector's profile, YAML")
+    poll_every_seconds: float = Field(3600, ge=0.2, le=604800, description="pause between polls")
+    freshness_seconds: float = Field(86400, gt=0, description="objective: a good poll at least so often")
+
+
+class Hub(Model):
+    """The whole file."""
+
+    kafka: Kafka = Kafka()
+    registry: Registry = Registry()
+    hub: Identity = Identity()
+    delivery: Delivery = Delivery()
+    metrics: Serving = Serving()
+    sources: dict[Name, Source] = Field({}, max_length=500, description="by name")
+    data_dir: Path = Field(Path("build/data"), description="raw pages and held files; nothing the truth depends on")
+
+
+Settings = dict[str, Any]
