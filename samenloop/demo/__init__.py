@@ -1,0 +1,1 @@
+"""The demonstration: an invented region played through the real hub."""
