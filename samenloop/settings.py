@@ -1,19 +1,23 @@
 """Settings of a hub: one typed YAML (`hub.yaml`) plus the environment, all problems at once.
 
-Paths in the file are relative to it. An environment variable ``SAMENLOOP_<SECTION>__<KEY>`` overrides a scalar of a
+Relative paths are relative to the file. An environment variable ``SAMENLOOP_<SECTION>__<KEY>`` overrides a key of a
 section (``SAMENLOOP_KAFKA__BOOTSTRAP_SERVERS``); a variable with our prefix that names no setting is refused.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from datetime import date
+from difflib import get_close_matches
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, Field, SecretStr, ValidationInfo
 
-from samenloop.yamlfile import Model
+from samenloop import yamlfile
+from samenloop.errors import BadSettings
+from samenloop.yamlfile import Loc, Model, Override
 
 
 def _clock(text: str) -> str:
@@ -27,12 +31,21 @@ def _clock(text: str) -> str:
 
 
 def _network(text: str) -> str:
-    ip_network(text)
+    try:
+        ip_network(text)
+    except ValueError:
+        raise ValueError("expected a network such as 127.0.0.0/8") from None
     return text
+
+
+def _beside(path: Path, info: ValidationInfo) -> Path:
+    """Resolve a path against the folder of the file it stands in."""
+    return (Path((info.context or {}).get("folder", "")) / path.expanduser()) if info.context else path
 
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$", description="lower case, digits and hyphen")]
 Network = Annotated[str, AfterValidator(_network)]
+File = Annotated[Path, AfterValidator(_beside)]
 
 
 class Kafka(Model):
@@ -43,7 +56,7 @@ class Kafka(Model):
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_SSL", "SASL_PLAINTEXT"] = Field(
         "PLAINTEXT", description="as librdkafka names it"
     )
-    ssl_ca_location: Path | None = Field(None, description="certificate authority, PEM")
+    ssl_ca_location: File | None = Field(None, description="certificate authority, PEM")
     sasl_mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"] | None = Field(None, description="with SASL")
     sasl_username: str | None = Field(None, description="with SASL")
     sasl_password: SecretStr | None = Field(None, description="with SASL; better in the environment")
@@ -70,7 +83,7 @@ class Identity(Model):
     name: str = Field("Samenloop", description="shown to partners")
     schema_host: str = Field("samenloop.example", description="host of ce_dataschema addresses")
     metric_crs: str = Field("EPSG:28992", pattern=r"^EPSG:\d+$", description="projected CRS in metres for detection")
-    rules: Path | None = Field(None, description="rule configuration; default: the one that is shipped")
+    rules: File | None = Field(None, description="rule configuration; default: the one that is shipped")
     clock: Annotated[str, AfterValidator(_clock)] = Field(
         "wall", description="what `today` is: wall, event (newest recorded date) or a fixed date"
     )
@@ -80,7 +93,7 @@ class Identity(Model):
 class Delivery(Model):
     """How alerts leave the hub."""
 
-    master_key_file: Path | None = Field(None, description="32 or more random bytes; webhook secrets derive from it")
+    master_key_file: File | None = Field(None, description="32 or more random bytes; webhook secrets derive from it")
     allow_http: bool = Field(False, description="also deliver over plain http (demo only; logged at start)")
     allow_destinations: list[Network] = Field(
         [], max_length=50, description="networks that may be called though they are private (demo only)"
@@ -109,21 +122,91 @@ class Source(Model):
     """One source: a connector and its own settings."""
 
     connector: Name = Field(description="name of the connector, e.g. file-snapshots")
-    profile: Path = Field(description="the connector's profile, YAML")
+    profile: File = Field(description="the connector's profile, YAML")
     poll_every_seconds: float = Field(3600, ge=0.2, le=604800, description="pause between polls")
     freshness_seconds: float = Field(86400, gt=0, description="objective: a good poll at least so often")
+
+
+class Logs(Model):
+    """What a process tells on stderr."""
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="lowest level that is written")
+    form: Literal["auto", "json", "text"] = Field("auto", description="auto: text on a terminal, else JSON lines")
 
 
 class Hub(Model):
     """The whole file."""
 
+    local: bool = Field(False, description="`samenloop up` starts the local Kafka and registry too")
     kafka: Kafka = Kafka()
     registry: Registry = Registry()
     hub: Identity = Identity()
     delivery: Delivery = Delivery()
     metrics: Serving = Serving()
+    logs: Logs = Logs()
     sources: dict[Name, Source] = Field({}, max_length=500, description="by name")
-    data_dir: Path = Field(Path("build/data"), description="raw pages and held files; nothing the truth depends on")
+    data_dir: File = Field(
+        Path("build/data"),
+        validate_default=True,
+        description="raw pages and held files; nothing the truth depends on",
+    )
 
 
-Settings = dict[str, Any]
+PREFIX = "SAMENLOOP_"
+CONFIG_VARIABLE = "SAMENLOOP_CONFIG"
+"""Names the settings file where no option does."""
+DEFAULT_FILE = Path("hub.yaml")
+
+
+def load_hub(path: Path | None, env: Mapping[str, str]) -> Hub:
+    """Read the settings: the file, then what the environment overrides.
+
+    *path* None means the file named by ``SAMENLOOP_CONFIG``, else ``hub.yaml`` where it exists, else defaults alone.
+    Raises BadSettings with all problems at once, each with its line or the name of its variable.
+    """
+    overrides, problems = _overrides(env)
+    if path is None:
+        named = env.get(CONFIG_VARIABLE)
+        path = Path(named) if named else DEFAULT_FILE if DEFAULT_FILE.exists() else None
+    folder = {"folder": path.absolute().parent if path else Path.cwd()}
+    try:
+        if path is None:
+            hub = yamlfile.parse("", Hub, "settings", overrides=overrides, context=folder)
+        else:
+            hub = yamlfile.load(path, Hub, overrides=overrides, context=folder)
+    except BadSettings as error:
+        raise BadSettings([*error.problems, *problems]) from error
+    if problems:
+        raise BadSettings(problems)
+    return hub
+
+
+def variables() -> dict[str, Loc]:
+    """Return every variable that overrides a setting, with the path of its key."""
+    return {PREFIX + "__".join(part.upper() for part in loc): tuple(loc) for loc in _keys(Hub)}
+
+
+def _keys(model: type[BaseModel]) -> Iterator[tuple[str, ...]]:
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from ((name, *rest) for rest in _keys(field.annotation))
+        elif name != "sources":  # a map of sections is given in the file
+            yield (name,)
+
+
+def _overrides(env: Mapping[str, str]) -> tuple[dict[Loc, Override], list[str]]:
+    known = variables()
+    overrides: dict[Loc, Override] = {}
+    problems: list[str] = []
+    for name, text in sorted(env.items()):
+        if not name.startswith(PREFIX) or name == CONFIG_VARIABLE:
+            continue
+        if name not in known:
+            close = get_close_matches(name, known, n=1)
+            problems.append(f"{name}: names no setting" + (f"; did you mean {close[0]}?" if close else ""))
+            continue
+        try:
+            overrides[known[name]] = Override(name, yamlfile.from_text(text))
+        except ValueError as error:
+            problems.append(f"{name}: {error}")
+    return overrides, problems

@@ -6,9 +6,12 @@ Unknown and repeated keys are refused; scalars are read as JSON would (`NO` and 
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar
+from types import MappingProxyType
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -17,6 +20,18 @@ from samenloop.errors import BadSettings
 
 M = TypeVar("M", bound=BaseModel)
 Loc = tuple[str | int, ...]
+_SECRET = re.compile(r"secret|passw|token|key", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """A value that does not come from the file, and the name of where it comes from."""
+
+    name: str
+    value: Any
+
+
+NO_OVERRIDES: Mapping[Loc, Override] = MappingProxyType({})
 
 
 class Model(BaseModel):
@@ -39,8 +54,14 @@ for _tag, _pattern, _first in (
     _Loader.add_implicit_resolver(_tag, re.compile(f"^(?:{_pattern})$"), list(_first))
 
 
-def load(path: Path, model: type[M]) -> M:
-    """Read *path* into *model*.
+def load(
+    path: Path,
+    model: type[M],
+    *,
+    overrides: Mapping[Loc, Override] = NO_OVERRIDES,
+    context: Mapping[str, Any] | None = None,
+) -> M:
+    """Read *path* into *model*; *overrides* and *context* as in `parse`.
 
     Raises BadSettings with one line per problem: ``file:line: key: what is wrong``.
     """
@@ -50,38 +71,101 @@ def load(path: Path, model: type[M]) -> M:
         raise BadSettings([f"{path}: cannot be read ({error.strerror})"]) from error
     except UnicodeDecodeError as error:
         raise BadSettings([f"{path}: is not UTF-8 text"]) from error
-    return parse(text, model, str(path))
+    return parse(text, model, str(path), overrides=overrides, context=context)
 
 
-def parse(text: str, model: type[M], name: str) -> M:
-    """Read *text* into *model*; *name* stands for the file in messages."""
+def parse(
+    text: str,
+    model: type[M],
+    name: str,
+    *,
+    overrides: Mapping[Loc, Override] = NO_OVERRIDES,
+    context: Mapping[str, Any] | None = None,
+) -> M:
+    """Read *text* into *model*; *name* stands for the file in messages.
+
+    *overrides* are values from elsewhere by the path of their key: where one is wrong, its own name stands for the
+    file. *context* goes to the model's validators. Raises BadSettings as `load` does.
+    """
     try:
         root = yaml.compose(text, Loader=_Loader)
         data = yaml.load(text, Loader=_Loader)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise BadSettings([f"{name}:{line}: not valid YAML: {error.problem}"]) from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        what = getattr(error, "problem", None) or getattr(error, "reason", "unreadable")
+        raise BadSettings([f"{name}:{mark.line + 1 if mark else 1}: not valid YAML: {what}"]) from error
     problems = [f"{name}:{line}: {key}: is given twice" for key, line in _repeated(root)] if root else []
+    data = {} if data is None else data
+    for loc, override in overrides.items():
+        _put(data, loc, override.value)
     try:
-        result = model.model_validate(data if data is not None else {})
+        result = model.model_validate(data, context=context)
     except ValidationError as error:
-        problems += [f"{name}:{_line(root, e['loc'])}: {_path(e['loc'])}: {_words(e)}" for e in error.errors()]
+        for e in error.errors():
+            variable = next((o.name for loc, o in overrides.items() if e["loc"][: len(loc)] == loc), None)
+            place = variable or f"{name}:{_line(root, e['loc'])}"
+            problems.append(f"{place}: {_path(e['loc'])}: {_words(e, model)}")
         raise BadSettings(problems) from None
     if problems:
         raise BadSettings(problems)
     return result
 
 
+def from_text(text: str) -> Any:
+    """Read a value given as text: `[a, b]` and `{a: b}` as YAML, all else stays text. Raises ValueError."""
+    if not text.startswith(("[", "{")):
+        return text
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        raise ValueError("is not a YAML value") from error
+
+
+def _put(data: Any, loc: Loc, value: Any) -> None:
+    """Set the key at *loc*, making the maps on the way; what is no map is left for validation to refuse."""
+    for part in loc[:-1]:
+        if not isinstance(data, dict):
+            return
+        if data.get(part) is None:
+            data[part] = {}
+        data = data[part]
+    if isinstance(data, dict):
+        data[loc[-1]] = value
+
+
 def _path(loc: Sequence[Hashable]) -> str:
     return ".".join(str(part) for part in loc) or "(file)"
 
 
-def _words(error: Any) -> str:
+def _words(error: Any, model: type[BaseModel]) -> str:
     if error["type"] == "extra_forbidden":
-        return "is not a known key"
+        close = get_close_matches(str(error["loc"][-1]), _known_keys(model, error["loc"][:-1]), n=1)
+        return "is not a known key" + (f"; did you mean {close[0]}?" if close else "")
     if error["type"] == "missing":
         return "is missing"
-    return str(error["msg"]).removeprefix("Value error, ")
+    words = str(error["msg"]).removeprefix("Value error, ").replace("Input should be", "expected")
+    words = words.replace("String should match pattern", "expected text like").replace("String should", "text should")
+    found = error["input"]
+    name = str(error["loc"][-1]) if error["loc"] else ""
+    if _SECRET.search(name) or not isinstance(found, str | int | float) or len(str(found)) > 60:
+        return words
+    return f"found {found!r}, {words}"
+
+
+def _known_keys(model: type[BaseModel], loc: Sequence[Hashable]) -> list[str]:
+    """Return the keys a map at *loc* may have; where several models are possible, those of all of them."""
+    models = [model]
+    for part in loc:
+        fields = [one.model_fields[str(part)] for one in models if part in one.model_fields]
+        inner = [found for field in fields for found in _models(field.annotation)]
+        models = inner or models  # the index of a list, the key of a map or the tag of a union leads nowhere else
+    return [field.alias or name for one in models for name, field in one.model_fields.items()]
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for argument in get_args(annotation) for model in _models(argument)]
 
 
 def _repeated(node: yaml.Node) -> Iterator[tuple[str, int]]:
