@@ -784,7 +784,8 @@ class SourcePoll:
 class SourceState:
     """What a source connector must remember: its cursor (*record* ``""``) or one record's fingerprint.
 
-    Written in the same transaction as the changes it led to, so no local file holds truth.
+    Written in the same transaction as the changes it led to, so no local file holds truth. *plan* is the plan as last
+    published: a record that is absent after its end is closed with it (phase COMPLETED). None once it is deleted.
     """
 
     source: str
@@ -799,6 +800,7 @@ class SourceState:
     last_end: date | None = None
     phase: Phase = Phase.UNKNOWN
     held: str | None = None
+    plan: Plan | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
