@@ -1,0 +1,5 @@
+"""`python -m samenloop.cli` is `samenloop`."""
+
+from samenloop.cli import main
+
+main()
