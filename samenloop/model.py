@@ -490,7 +490,7 @@ class PlanRegion:
     """Internal row of `plan-regions`: what detect and notify need of one plan, or a tick of the day.
 
     *version* is the offset of the accepted change + 1: it only rises per plan, also over deletion and return.
-    A tick has *day* and no plan. A removed plan is a row with neither (its reason in *removed*), then a null value.
+    A tick has *day* and no plan. A removed plan is a null value, its version in the header `version`.
     """
 
     plan_id: str
@@ -498,7 +498,6 @@ class PlanRegion:
     revision: int
     accepted_at: datetime
     cause_id: str
-    removed: ChangeReason | None = None
     first_load: bool = False
     day: date | None = None
     plan: Plan | None = None
