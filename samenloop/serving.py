@@ -26,11 +26,28 @@ class Health:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._turned = clock()
-        self.ready = False
+        self._ready = False
+        self._when_ready: Callable[[], object] = bool
 
     def turn(self) -> None:
         """Say that the loop has turned."""
         self._turned = self._clock()
+
+    def when_ready(self, callback: Callable[[], object]) -> None:
+        """Call *callback* each time this process becomes ready."""
+        self._when_ready = callback
+
+    @property
+    def ready(self) -> bool:
+        """Whether the process does its work."""
+        return self._ready
+
+    @ready.setter
+    def ready(self, value: bool) -> None:
+        became = value and not self._ready
+        self._ready = value
+        if became:
+            self._when_ready()
 
     @property
     def live(self) -> bool:

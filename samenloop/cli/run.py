@@ -1,0 +1,132 @@
+"""`samenloop run source|stream|sink NAME…`: what a container runs.
+
+One name runs in this process. Several names run as one child process each, supervised as `samenloop up` does: they
+share no interpreter, so that one that hangs or dies takes nobody along and its watchdog is its own.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from samenloop.cli.options import Config, codec_of, hub_of
+from samenloop.errors import BadSettings
+from samenloop.settings import Hub
+
+if TYPE_CHECKING:
+    from samenloop.serving import Health
+
+Kind = Literal["source", "stream", "sink"]
+Slot = Annotated[
+    str, Parameter(help="Stable name of this worker among those of the same stage, such as a pod's number.")
+]
+
+
+def source(*names: str, config: Config = None) -> int:
+    """Run sources of the settings file.
+
+    Parameters
+    ----------
+    names
+        Names of sources in the settings; all of them when none is given.
+    """
+    hub = hub_of(config)
+    chosen = names or tuple(hub.sources)
+    if not chosen:
+        raise BadSettings(["sources: there is none in the settings, so there is nothing to run"])
+    _known(chosen, list(hub.sources), "sources of the settings")
+    if len(chosen) > 1:
+        return _apart("source", chosen, config)
+    with _process(hub, chosen[0]) as life:
+        from samenloop.source_pump import run_source
+
+        life.health.ready = True
+        run_source(chosen[0], hub.sources[chosen[0]], hub, codec_of(hub), life.stop)
+    return 0
+
+
+def stream(*names: str, slot: Slot = "0", config: Config = None) -> int:
+    """Run stages of the stream.
+
+    Parameters
+    ----------
+    names
+        `consolidate`, `detect`, `notify`; all of them when none is given.
+    """
+    return _stages("stream", names, slot, config)
+
+
+def sink(*names: str, slot: Slot = "0", config: Config = None) -> int:
+    """Run sinks.
+
+    Parameters
+    ----------
+    names
+        `webhook`; all that are installed when none is given.
+    """
+    return _stages("sink", names, slot, config)
+
+
+def _stages(kind: Literal["stream", "sink"], names: Sequence[str], slot: str, config: Path | None) -> int:
+    from samenloop import plugins
+
+    group: Literal["stages", "sinks"] = "stages" if kind == "stream" else "sinks"
+    hub = hub_of(config)
+    chosen = tuple(names) or tuple(plugins.names(group))
+    _known(chosen, plugins.names(group), group)
+    if len(chosen) > 1:
+        return _apart(kind, chosen, config, slot)
+    with _process(hub, chosen[0]) as life:
+        from samenloop.kafka import run_stage
+
+        stage = plugins.load(group, chosen[0]).from_hub(hub, codec_of(hub))
+        run_stage(stage, hub.kafka, slot=slot, stop=life.stop, on_turn=life.health.turn)
+    return 0
+
+
+def _known(chosen: Sequence[str], known: Sequence[str], what: str) -> None:
+    problems = [f"{name}: is none of the {what}: {', '.join(known) or 'none'}" for name in chosen if name not in known]
+    if problems:
+        raise BadSettings(problems)
+
+
+def _apart(kind: Kind, names: Sequence[str], config: Path | None, slot: str = "0") -> int:
+    from samenloop.cli.up import part, supervise
+
+    return supervise([part(kind, name, config, slot=slot) for name in names])
+
+
+@dataclass(frozen=True, slots=True)
+class _Life:
+    stop: threading.Event
+    health: Health
+
+
+@contextmanager
+def _process(hub: Hub, name: str) -> Iterator[_Life]:
+    """Give this process a name in the logs, a port for metrics and health, and an orderly end on a signal."""
+    from samenloop import logs
+    from samenloop.serving import Health, Server
+
+    logs.configure(hub.logs.level, hub.logs.form, process=name)
+    log = logs.get_logger("process")
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    health = Health()
+    server = Server(hub.metrics.host, hub.metrics.port, health)
+    log.info("process.started", "The process has started.", address=server.address, python=sys.version.split()[0])
+    health.when_ready(lambda: log.info("process.ready", "The process is ready.", address=server.address))
+    try:
+        yield _Life(stop, health)
+    finally:
+        log.info("process.stopped", "The process stops.")
+        server.close()
