@@ -1,0 +1,75 @@
+"""Plans to judge, made in one line."""
+
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+import pytest
+import shapely
+
+from samenloop import geometry, model
+from samenloop.rules import Rules, load_rules
+
+SYSTEM = "urn:nld:oin:00000099000000000009:systeem:register"
+PlanMaker = Callable[..., model.Plan]
+
+
+@pytest.fixture(scope="session")
+def rules() -> Rules:
+    """The shipped configuration."""
+    return load_rules()
+
+
+@pytest.fixture(scope="session")
+def make_plan() -> PlanMaker:
+    """Return a maker of plans: `make_plan("A", "R(121000 487000,121020 487010)", "2027-03-01", "2027-04-30", …)`.
+
+    `R(x1 y1,x2 y2)` stands for a rectangle in RD metres; any other text is WKT. Other keywords are fields of Plan;
+    *precision*, *earliest_start* and the like go to its period.
+    """
+
+    def make(
+        name: str,
+        where: str | None,
+        start: str | None = None,
+        end: str | None = None,
+        owner: str | None = None,
+        precision: model.Precision = model.Precision.DAY,
+        earliest_start: date | None = None,
+        latest_end: date | None = None,
+        duration_days: int | None = None,
+        **fields: Any,
+    ) -> model.Plan:
+        period = model.Period(
+            start=date.fromisoformat(start) if start else None,
+            end=date.fromisoformat(end) if end else None,
+            precision=precision,
+            earliest_start=earliest_start,
+            latest_end=latest_end,
+            duration_days=duration_days,
+        )
+        defaults: dict[str, Any] = {
+            "id": f"{SYSTEM}:plan:{name}",
+            "system": SYSTEM,
+            "local_id": name,
+            "owner": model.Organisation(owner or f"0000009900000000000{ord(name[0]) % 10}", f"Owner {name}"),
+            "title": f"Works {name}",
+            "kind": model.PlanKind.WORKS,
+            "phase": model.Phase.PREPARATION,
+            "certainty": model.Certainty.FIXED,
+            "visibility": model.Visibility.PUBLIC,
+            "ground_disturbing": True,
+            "period": period,
+            "geometry": None if where is None else geometry.to_model(_shape(where), "EPSG:28992"),
+        }
+        return model.Plan(**(defaults | fields))
+
+    return make
+
+
+def _shape(where: str) -> shapely.Geometry:
+    if where.startswith("R("):
+        low, high = where[2:-1].split(",")
+        (x1, y1), (x2, y2) = low.split(), high.split()
+        return shapely.from_wkt(f"POLYGON(({x1} {y1},{x2} {y1},{x2} {y2},{x1} {y2},{x1} {y1}))")
+    return shapely.from_wkt(where)
