@@ -197,6 +197,7 @@ class Words(yamlfile.Model):
     decimal_comma: bool
     severities: dict[Severity, str]
     plan: Template
+    title: Template
     hidden_plan: str
     hidden_owner: str
     day: Template

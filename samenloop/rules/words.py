@@ -62,7 +62,7 @@ def remedy_sentences(finding: Finding, plans: Plans, language: Language, rules: 
 
 def _remedy(remedy: Remedy, finding: Finding, plans: Plans, language: Language, rules: Rules) -> str:
     words = rules.words[language]
-    named = {"plan": _plan(remedy.participant_id, plans, words), "owner": _owner(remedy.participant_id, plans, words)}
+    named = {"plan": _title(remedy.participant_id, plans, words), "owner": _owner(remedy.participant_id, plans, words)}
     if remedy.kind is RemedyKind.SHIFT and remedy.days is not None:
         return _shift(remedy, remedy.days, finding, plans, words)
     if remedy.kind in (RemedyKind.NARROW, RemedyKind.REROUTE):
@@ -86,7 +86,7 @@ def _shift(remedy: Remedy, days: int, finding: Finding, plans: Plans, words: Wor
         template = words.join_later if days > 0 else words.join_earlier
     return template.format(
         owner=owner,
-        plan=_plan(remedy.participant_id, plans, words),
+        plan=_title(remedy.participant_id, plans, words),
         days=moved,
         new_start=day_in_words(start + timedelta(days=days), words),
         old_start=day_in_words(start, words),
@@ -108,8 +108,8 @@ def _combine(finding: Finding, plans: Plans, language: Language, rules: Rules) -
     a, b = finding.participants[0].id, finding.participants[1].id
     area = words.area.format(overlap_m2=number(evidence.overlap_m2, words)) if evidence.overlap_m2 else ""
     return rules.words_of(evidence.rule_id, language).combine.format(
-        a=_plan(a, plans, words),
-        b=_plan(b, plans, words),
+        a=_title(a, plans, words),
+        b=_title(b, plans, words),
         owner_a=_owner(a, plans, words),
         owner_b=_owner(b, plans, words),
         area=area,
@@ -141,6 +141,11 @@ def _plan(plan_id: str, plans: Plans, words: Words) -> str:
     if plan is None:
         return words.hidden_plan
     return words.plan.format(title=plan.title, owner=plan.owner.name or plan.owner.oin)
+
+
+def _title(plan_id: str, plans: Plans, words: Words) -> str:
+    plan = plans.get(plan_id)
+    return words.hidden_plan if plan is None else words.title.format(title=plan.title)
 
 
 def _owner(plan_id: str, plans: Plans, words: Words) -> str:
@@ -178,7 +183,10 @@ def _period(evidence: Evidence, words: Words) -> str:
         return ""
     if period.start == period.end:
         return words.one_day.format(**{"from": day_in_words(period.start, words)})
-    return words.period.format(**{"from": day_in_words(period.start, words), "to": day_in_words(period.end, words)})
+    first = day_in_words(period.start, words)
+    if period.start.year == period.end.year:
+        first = first.removesuffix(f" {period.start.year}")
+    return words.period.format(**{"from": first, "to": day_in_words(period.end, words)})
 
 
 def _capital(text: str) -> str:

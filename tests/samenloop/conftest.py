@@ -33,6 +33,7 @@ def make_plan() -> PlanMaker:
         where: str | None,
         start: str | None = None,
         end: str | None = None,
+        *,
         owner: str | None = None,
         precision: model.Precision = model.Precision.DAY,
         earliest_start: date | None = None,
