@@ -10,6 +10,8 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from samenloop import __version__
+
 
 @dataclass(frozen=True, slots=True)
 class Command:
@@ -84,22 +86,24 @@ def unknown(given: Sequence[str]) -> str | None:
     known = [command.words for command in COMMANDS]
     if not words or words[0] in known or (words[0] in GROUPS and len(words) == 1) or " ".join(words) in known:
         return None
-    asked = " ".join(words) if words[0] in GROUPS else words[0]
-    firsts = [*GROUPS, *(name for name in known if " " not in name)]
     from difflib import get_close_matches
 
-    close = get_close_matches(" ".join(words), known, n=1) or get_close_matches(words[0], firsts, n=1)
+    firsts = [*GROUPS, *(name for name in known if " " not in name)]
+    asked = " ".join(words) if words[0] in GROUPS else words[0]
+    close = get_close_matches(" ".join(words), known if len(words) > 1 else firsts, n=1)
+    close = close or get_close_matches(words[0], firsts, n=1)
     return f"There is no command `{asked}`." + (f" Did you mean `{close[0]}`?" if close else "")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run one command and leave with its exit code. Help comes from the table alone, so that it is immediate."""
+    """Run one command and leave with its exit code. Help and version need nothing else, so that they are immediate."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given in ([], ["--help"], ["-h"], ["help"]):
         print(overview())
         sys.exit(0)
-    if given == ["--version"]:
-        given = ["version"]
+    if given in (["--version"], ["version"]):
+        print(__version__)
+        sys.exit(0)
     if problem := unknown(given):
         print(f"{problem}\nTry: samenloop --help", file=sys.stderr)
         sys.exit(2)
