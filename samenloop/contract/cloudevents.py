@@ -1,0 +1,160 @@
+"""The envelope: CloudEvents 1.0 with the NL GOV profile 1.1, binary mode, as Kafka headers.
+
+Attribute names are lower case a-z and 0-9, at most 20 characters. No `ce_sequence`: our numbers are per plan and per
+subscription and travel in the payload.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+
+from samenloop.errors import Reject
+from samenloop.model import Clearance, Visibility
+from samenloop.stage import Headers
+
+CLASSIFICATION = {
+    Visibility.RESTRICTED: "restricted",
+    Visibility.GROUP: "confidential",
+    Visibility.PARTNERS: "internal",
+    Visibility.PUBLIC: "public",
+}
+"""Data classification of a record by the visibility of what is in it."""
+
+HUB_MODES = ("live", "replay")
+SPEC_VERSION = ("ce_specversion", b"1.0")
+CONTENT_TYPE = ("content-type", b"application/avro")
+_LABELS = frozenset(CLASSIFICATION.values())
+_MUST = (
+    "ce_id", "ce_source", "ce_type", "ce_time", "ce_subject", "ce_partitionkey", "ce_dataschema", "ce_correlationid",
+    "ce_dataclassification", "ce_hubmode", "ce_specversion",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """What the headers of one event say; *time* is aware and is when the source recorded it.
+
+    *correlationid* is the first event of the chain, *causationid* the one directly before. *subject* is a plan,
+    finding or subscription id, never a person. *traceparent* is the W3C value of the starting span.
+    """
+
+    id: str
+    source: str
+    type: str
+    time: datetime
+    subject: str
+    partitionkey: str
+    correlationid: str
+    causationid: str | None = None
+    classification: str = "restricted"
+    hubmode: str = "live"
+    traceparent: str | None = None
+
+
+def classification(visibility: Visibility | Clearance) -> str:
+    """Return the classification label of a visibility."""
+    return CLASSIFICATION[Visibility(visibility)]
+
+
+def headers(envelope: Envelope, dataschema: str, *, tombstone: bool = False) -> Headers:
+    """Return the headers of one event. *dataschema* is the portable identity of the record's schema.
+
+    Raises Reject("envelope.…") for a label that is not known and for a naive time.
+    """
+    if envelope.classification not in _LABELS or envelope.hubmode not in HUB_MODES:
+        raise Reject("envelope.label", "an unknown classification or hub mode")
+    attributes: Headers = (
+        SPEC_VERSION,
+        ("ce_id", envelope.id.encode()),
+        _text("ce_source", envelope.source),
+        _text("ce_type", envelope.type),
+        ("ce_time", timestamp(envelope.time)),
+        ("ce_subject", envelope.subject.encode()),
+        ("ce_partitionkey", envelope.partitionkey.encode()),
+        _text("ce_dataschema", dataschema),
+        ("ce_correlationid", envelope.correlationid.encode()),
+        _text("ce_dataclassification", envelope.classification),
+        _text("ce_hubmode", envelope.hubmode),
+    )
+    if envelope.causationid is not None:
+        attributes += (("ce_causationid", envelope.causationid.encode()),)
+    if envelope.traceparent is not None:
+        attributes += (("ce_traceparent", envelope.traceparent.encode()),)
+    return attributes if tombstone else (*attributes, CONTENT_TYPE)
+
+
+@lru_cache(maxsize=4096)
+def _text(name: str, value: str) -> tuple[str, bytes]:
+    """Return a header whose value repeats from event to event, made once."""
+    return name, value.encode()
+
+
+def timestamp(instant: datetime) -> bytes:
+    """Return an aware instant as RFC 3339 in UTC with six decimals and `Z`. Raises Reject("envelope.time")."""
+    if instant.tzinfo is not UTC:
+        if instant.tzinfo is None:
+            raise Reject("envelope.time", "an instant without a time zone, expected an aware one", field="ce_time")
+        instant = instant.astimezone(UTC)
+    return f"{instant.isoformat(timespec='microseconds')[:-6]}Z".encode()
+
+
+def attributes(headers: Headers) -> dict[str, str]:
+    """Return the `ce_*` headers as text by name, and nothing else.
+
+    Raises Reject("envelope.repeated-header") when one stands there twice, Reject("envelope.text") for bytes that are
+    not UTF-8.
+    """
+    found: dict[str, str] = {}
+    try:
+        for name, value in headers:
+            if name.startswith("ce_"):
+                if name in found:
+                    raise Reject("envelope.repeated-header", f"the header {name} is there twice", field=name)
+                found[name] = value.decode()
+    except (UnicodeDecodeError, AttributeError) as error:
+        raise Reject("envelope.text", "a header is not UTF-8 text") from error
+    return found
+
+
+def read_envelope(headers: Headers) -> Envelope:
+    """Read the envelope of an event.
+
+    Raises Reject("envelope.…"): a repeated, missing or empty header, another CloudEvents version, a time without a
+    zone, an unknown label.
+    """
+    found = attributes(headers)
+    for name in _MUST:
+        if not found.get(name):
+            raise Reject("envelope.missing", f"the header {name} is missing or empty", field=name)
+    if found["ce_specversion"] != "1.0":
+        raise Reject("envelope.specversion", "expected CloudEvents 1.0", field="ce_specversion")
+    if found["ce_dataclassification"] not in _LABELS:
+        raise Reject("envelope.label", "an unknown classification", field="ce_dataclassification")
+    if found["ce_hubmode"] not in HUB_MODES:
+        raise Reject("envelope.label", "expected live or replay", field="ce_hubmode")
+    return Envelope(
+        id=found["ce_id"],
+        source=found["ce_source"],
+        type=found["ce_type"],
+        time=read_timestamp(found["ce_time"]),
+        subject=found["ce_subject"],
+        partitionkey=found["ce_partitionkey"],
+        correlationid=found["ce_correlationid"],
+        causationid=found.get("ce_causationid"),
+        classification=found["ce_dataclassification"],
+        hubmode=found["ce_hubmode"],
+        traceparent=found.get("ce_traceparent"),
+    )
+
+
+def read_timestamp(text: str) -> datetime:
+    """Return the instant of an RFC 3339 text, in UTC; any offset but `-00:00`. Raises Reject("envelope.time")."""
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise Reject("envelope.time", "expected a time such as 2026-11-23T09:15:00Z", field="ce_time") from error
+    if instant.tzinfo is None or text.endswith("-00:00"):
+        raise Reject("envelope.time", "expected a time with Z or a known offset", field="ce_time")
+    return instant.astimezone(UTC)
