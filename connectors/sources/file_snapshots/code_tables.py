@@ -1,0 +1,193 @@
+"""Code tables: from the words of a source to the words of the hub, as data.
+
+A table looks at one field, or at several joined by " + ". Rules are tried first, in order; then the table; then the
+default. A code that is in neither gives the default, keeps its text in `source_fields` and is reported as unmapped.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from typing import Annotated, Any, Generic, TypeVar
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
+
+from connectors.sources.file_snapshots.fields import Names, Row
+from samenloop.model import Certainty, Phase, PlanKind, TrafficImpact, Visibility
+from samenloop.rules.work_kinds import work_kind_code, work_kind_uri, work_kinds
+from samenloop.source import Note
+from samenloop.yamlfile import Model
+
+V = TypeVar("V")
+AND = " + "
+
+
+def _regex(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"is not a regular expression: {error}") from None
+    return text
+
+
+def _text(value: Any) -> Any:
+    return str(value).lower() if isinstance(value, bool) else str(value) if isinstance(value, (int, float)) else value
+
+
+def _texts(value: Any) -> Any:
+    return [_text(item) for item in value] if isinstance(value, list) else [_text(value)]
+
+
+def _text_keys(value: Any) -> Any:
+    return {"" if k is None else _text(k): v for k, v in value.items()} if isinstance(value, dict) else value
+
+
+def _upper(value: Any) -> Any:
+    return value.strip().upper() if isinstance(value, str) else value
+
+
+def _kinds(value: Any) -> Any:
+    if value is None:
+        return []
+    return [_text(item) for item in value] if isinstance(value, list) else [_text(value)]
+
+
+def _kind(text: str) -> str:
+    code = work_kind_code(text)
+    if code in work_kinds():
+        return work_kind_uri(code)
+    if re.fullmatch(r"(?:urn:|https?://)\S{3,200}", text):
+        return text
+    near = get_close_matches(code, work_kinds(), n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    raise ValueError(f"{text!r} is not one of {', '.join(work_kinds())}{hint}")
+
+
+Pattern = Annotated[str, AfterValidator(_regex)]
+Text = Annotated[str, BeforeValidator(_text)]
+
+
+class Condition(Model):
+    """What a field must hold; several keys must all hold, and `and` adds another field."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    field: str | None = Field(None, description="default: the field of the table")
+    equals: Annotated[tuple[str, ...], BeforeValidator(_texts)] = Field((), description="one text or several")
+    starts_with: Text | None = Field(None, description="text")
+    ends_with: Text | None = Field(None, description="text")
+    contains: Text | None = Field(None, description="text")
+    matches: Pattern | None = Field(None, description="regular expression somewhere in the text")
+    filled: bool | None = Field(None, description="true: says something; false: is empty")
+    and_: Condition | None = Field(None, alias="and", description="a second condition")
+
+    def holds(self, row: Row, fields: tuple[str, ...] = ()) -> bool:
+        """Say whether *row* meets it; *fields* are those of the table around it."""
+        text = row.text(self.field) if self.field else joined(row, fields)
+        if self.filled is not None and (text is not None) != self.filled:
+            return False
+        wanted = (self.equals, self.starts_with, self.ends_with, self.contains, self.matches)
+        if any(wanted) and (text is None or not self._fits(text)):
+            return False
+        return self.and_ is None or self.and_.holds(row, fields)
+
+    def _fits(self, text: str) -> bool:
+        return (
+            (not self.equals or text in self.equals)
+            and (not self.starts_with or text.startswith(self.starts_with))
+            and (not self.ends_with or text.endswith(self.ends_with))
+            and (not self.contains or self.contains in text)
+            and (not self.matches or re.search(self.matches, text) is not None)
+        )
+
+    @property
+    def names(self) -> Iterator[str]:
+        """The fields it names."""
+        if self.field:
+            yield self.field
+        if self.and_:
+            yield from self.and_.names
+
+
+class Rule(Condition, Generic[V]):
+    """A condition and the word it leads to (`is`)."""
+
+    is_: V = Field(alias="is", description="what it means")
+
+
+class CodeTable(Model, Generic[V]):
+    """A field, rules, a table and a default; a bare word in the profile is the default of an empty table."""
+
+    field: Names = Field((), description="one field, or several that are joined by ' + '")
+    when: tuple[Rule[V], ...] = Field((), max_length=200, description="rules, tried in order before the map")
+    ignore_suffix: str | None = Field(None, description="text cut off before the map is asked")
+    map: Annotated[dict[str, V], BeforeValidator(_text_keys)] = Field(
+        {}, max_length=2000, description="source code: word of the hub; * stands for anything"
+    )
+    default: V | None = Field(None, description="for what is missing or not listed")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The fields it looks at."""
+        return (*self.field, *(name for rule in self.when for name in rule.names))
+
+
+@dataclass(frozen=True, slots=True)
+class Looked(Generic[V]):
+    """What a table gave: None where it has no answer and no default."""
+
+    value: V | None
+    notes: tuple[Note, ...] = ()
+
+
+def look_up(table: CodeTable[V], row: Row) -> Looked[V]:
+    """Return the word of the hub for *row*; an unlisted code is noted as `code.unmapped`."""
+    for rule in table.when:
+        if rule.holds(row, table.field):
+            return Looked(rule.is_)
+    code = joined(row, table.field)
+    if code is None:
+        return Looked(table.map.get("", table.default))
+    listed = _listed(table, code)
+    if listed is not None:
+        return Looked(listed)
+    unmapped = bool(table.map or table.when or table.field)
+    return Looked(table.default, (Note("code.unmapped", AND.join(table.field), code),) if unmapped else ())
+
+
+def joined(row: Row, fields: tuple[str, ...]) -> str | None:
+    """Return the fields as one code; a missing one of several is "-", all missing is None."""
+    texts = [row.text(name) for name in fields]
+    if not any(texts):
+        return None
+    return AND.join(text or "-" for text in texts)
+
+
+def _listed(table: CodeTable[V], code: str) -> V | None:
+    bare = code.removesuffix(table.ignore_suffix).strip() if table.ignore_suffix else code
+    for candidate in (code, bare):
+        if candidate in table.map:
+            return table.map[candidate]
+    folded = bare.casefold()
+    for key, value in table.map.items():
+        if key.strip().casefold() == folded or ("*" in key and fnmatchcase(folded, key.casefold())):
+            return value
+    return None
+
+
+def _short(value: Any) -> Any:
+    """A bare word is a constant; a mapping without one of our keys is a mistake that pydantic names."""
+    return value if isinstance(value, dict) else {"default": value}
+
+
+Kinds = Annotated[tuple[Annotated[str, AfterValidator(_kind)], ...], BeforeValidator(_kinds)]
+PhaseTable = Annotated[CodeTable[Annotated[Phase, BeforeValidator(_upper)]], BeforeValidator(_short)]
+CertaintyTable = Annotated[CodeTable[Annotated[Certainty, BeforeValidator(_upper)]], BeforeValidator(_short)]
+VisibilityTable = Annotated[CodeTable[Annotated[Visibility, BeforeValidator(_upper)]], BeforeValidator(_short)]
+KindTable = Annotated[CodeTable[Annotated[PlanKind, BeforeValidator(_upper)]], BeforeValidator(_short)]
+TrafficTable = Annotated[CodeTable[Annotated[TrafficImpact, BeforeValidator(_upper)]], BeforeValidator(_short)]
+WorkKindTable = Annotated[CodeTable[Kinds], BeforeValidator(_short)]
+BooleanTable = Annotated[CodeTable[bool], BeforeValidator(_short)]

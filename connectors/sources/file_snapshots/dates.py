@@ -1,0 +1,245 @@
+"""Dates as sources write them: a day, an instant, a week, a month, a quarter, a year.
+
+Day before month, always; where a source writes the month first its profile says so (`formats: [mm/dd/yyyy]`).
+"""
+
+from __future__ import annotations
+
+import re
+from calendar import monthrange
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from samenloop.model import Precision
+
+_TIME = r"(?:[T ,]+(?P<H>\d{1,2})[:.h](?P<M>\d{2})(?::(?P<S>\d{2})(?:[.,]\d+)?)?(?:\s*(?:uur|Uhr|h))?)?"
+_ZONE = r"\s*(?P<Z>Z|UTC|[+-]\d{2}(?::?\d{2})?)?"
+_MONTHS = {
+    name: number
+    for number, names in enumerate(
+        (
+            "jan januari january janvier januar jänner",
+            "feb februari february février fév februar",
+            "mrt mar maart march mars märz mär",
+            "apr april avril avr",
+            "mei may mai",
+            "jun juni june juin",
+            "jul juli july juillet juil",
+            "aug augustus august août aout",
+            "sep sept september septembre",
+            "okt oct oktober october octobre",
+            "nov november novembre",
+            "dec december décembre déc dez dezember",
+        ),
+        start=1,
+    )
+    for name in names.split()
+}
+_YEAR = r"(?P<y>(?:19|20|21)\d\d)"
+DAYS = (
+    r"(?P<y>\d{4})-(?P<m>\d{1,2})-(?P<d>\d{1,2})",
+    r"(?P<d>\d{1,2})(?P<sep>[/.-])(?P<m>\d{1,2})(?P=sep)(?P<y>\d{4})",
+    r"(?P<y>\d{4})(?P<sep>[/.])(?P<m>\d{1,2})(?P=sep)(?P<d>\d{1,2})",
+    r"(?P<y>(?:19|20|21)\d\d)(?P<m>\d\d)(?P<d>\d\d)",
+    r"(?P<d>\d{1,2})\.?\s+(?P<name>[^\W\d]+)\.?\s+(?P<y>\d{4})",
+)
+_YEAR_2 = _YEAR.replace("<y>", "<y2>")
+_ORDINAL = r"(?:e|de|st|nd|rd|th|er|ème|\.)?"
+COARSE = (
+    (_YEAR, Precision.YEAR),
+    (rf"{_YEAR}\s*[-/]?\s*H(?P<half>[12])|H(?P<half2>[12])\s*[-/]?\s*{_YEAR_2}", Precision.YEAR),
+    (rf"{_YEAR}\s*[-/]?\s*[QKT](?P<q>[1-4])", Precision.QUARTER),
+    (rf"[QKT](?P<q>[1-4])\s*[-/]?\s*{_YEAR}", Precision.QUARTER),
+    (rf"(?P<q>[1-4])\s*{_ORDINAL}\s*(?:kwartaal|quarter|trimestre|quartal)\s*{_YEAR}", Precision.QUARTER),
+    (rf"{_YEAR}[-/](?P<m>\d{{2}})", Precision.MONTH),
+    (rf"(?P<m>\d{{1,2}})[-/]{_YEAR}", Precision.MONTH),
+    (rf"(?P<name>[^\W\d]+)\.?\s+{_YEAR}", Precision.MONTH),
+    (rf"{_YEAR}\s*-?\s*W(?P<w>\d{{1,2}})|{_YEAR_2}\s*(?:week|wk)\s*(?P<w2>\d{{1,2}})", Precision.WEEK),
+    (rf"(?:week|wk|kw|semaine)\s*(?P<w>\d{{1,2}})[\s,/-]*{_YEAR}", Precision.WEEK),
+)
+_SEPARATORS = (" t/m ", " tot en met ", " tot ", " bis ", " to ", " until ", " au ", " – ", " - ", "/", ",", "–", "-")
+_EXCEL_ZERO = date(1899, 12, 30)
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A date as read: first and last day, precision, and the local time of an instant (None for a bare day)."""
+
+    first: date
+    last: date
+    precision: Precision = Precision.DAY
+    local: datetime | None = None
+
+    @property
+    def midnight(self) -> bool:
+        """Whether it is an instant at exactly 00:00 local time."""
+        return self.local is not None and (self.local.hour, self.local.minute, self.local.second) == (0, 0, 0)
+
+
+def read_date(value: Any, formats: Sequence[str], zone: ZoneInfo) -> Moment:
+    """Read one date. *formats* as in a profile replace the common day forms; ISO, epoch and coarse dates always do.
+
+    Instants with an offset and epoch numbers are converted to *zone*; without an offset they are local time there.
+    Raises ValueError.
+    """
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise ValueError("not a date")
+    text = str(int(value)) if isinstance(value, float) and value == int(value) else str(value).strip()
+    for form in formats:
+        if (found := _by_format(form, text, zone)) is not None:
+            return found
+    number = isinstance(value, (int, float)) or text.startswith("/Date(") or re.fullmatch(r"-?\d{9,}(\.\d+)?", text)
+    found = _epoch(text, zone) if number else None
+    return found or _day(DAYS[:1] if formats else DAYS, text, zone) or _coarse(text) or _fail()
+
+
+def read_range(text: str, formats: Sequence[str], zone: ZoneInfo) -> tuple[Moment, Moment]:
+    """Read a period from one text: a coarse date (`2027`, `2027-Q3`) or two dates with a word between them.
+
+    Raises ValueError.
+    """
+    try:
+        one = read_date(text, formats, zone)
+        return one, one
+    except ValueError:
+        for separator in _SEPARATORS:
+            first, found, last = text.partition(separator)
+            if found:
+                try:
+                    return read_date(first, formats, zone), read_date(last, formats, zone)
+                except ValueError:
+                    continue
+        raise
+
+
+def _fail() -> Moment:
+    raise ValueError("not a date in an expected form")
+
+
+def _by_format(form: str, text: str, zone: ZoneInfo) -> Moment | None:
+    if form in ("epoch_ms", "epoch_s"):
+        return _epoch(text, zone, 1000 if form == "epoch_ms" else 1)
+    if form == "excel":
+        day = _EXCEL_ZERO + timedelta(int(float(text))) if re.fullmatch(r"\d{5}(\.\d+)?", text) else None
+        return Moment(day, day) if day else None
+    if form == "coarse":
+        return _coarse(text)
+    return _day((DAYS[0] if form == "iso" else format_pattern(form),), text, zone)
+
+
+@lru_cache(maxsize=64)
+def format_pattern(form: str) -> str:
+    """Turn `dd/mm/yyyy` into a pattern. Raises ValueError when a day, month or year is missing."""
+    parts = {"yyyy": r"(?P<y>\d{4})", "yy": r"(?P<y>\d{2})", "mm": r"(?P<m>\d{1,2})", "dd": r"(?P<d>\d{1,2})"}
+    day = re.split(r"[ T]*hh", form, maxsplit=1, flags=re.IGNORECASE)[0]
+    if "yyyymm" in day.lower() or "mmyyyy" in day.lower() or "ddmm" in day.lower():
+        parts |= {"mm": r"(?P<m>\d{2})", "dd": r"(?P<d>\d{2})"}
+    pattern = re.sub(r"yyyy|yy|mm|dd", lambda m: "\0" + m[0], day.lower())
+    pattern = "".join(
+        parts[piece[:4]] + re.escape(piece[4:])
+        if piece.startswith("yyyy")
+        else parts[piece[:2]] + re.escape(piece[2:])
+        if piece[:2] in parts
+        else re.escape(piece)
+        for piece in pattern.split("\0")
+    )
+    if any(f"(?P<{part}>" not in pattern for part in "ymd"):
+        raise ValueError(f"{form!r} does not name dd, mm and yyyy")
+    return pattern
+
+
+@lru_cache(maxsize=256)
+def _compiled(pattern: str, *, timed: bool) -> re.Pattern[str]:
+    if not timed:
+        return re.compile(pattern, re.IGNORECASE)
+    time = _TIME if "sep" in pattern or "-" in pattern or "name" in pattern else _TIME.replace("[T ,]+", "[T ,]*")
+    compact = r"|(?:[T ]*(?P<H2>\d{2}):?(?P<M2>\d{2})(?P<S2>\d{2})?)"
+    return re.compile(rf"{pattern}(?:{time}{compact if time != _TIME else ''}){_ZONE}", re.IGNORECASE)
+
+
+def _day(patterns: Sequence[str], text: str, zone: ZoneInfo) -> Moment | None:
+    for pattern in patterns:
+        found = _compiled(pattern, timed=True).fullmatch(text)
+        if found is None:
+            continue
+        part = found.groupdict()
+        month = _month(part["name"]) if part.get("name") else int(part["m"])
+        year = int(part["y"]) + (2000 if len(part["y"]) == 2 else 0)
+        day = date(year, month, int(part["d"]))
+        return _instant(day, part, zone)
+    return None
+
+
+def _instant(day: date, part: dict[str, str | None], zone: ZoneInfo) -> Moment:
+    hour, minute, second = (int(part.get(k) or part.get(f"{k}2") or 0) for k in "HMS")
+    if part.get("H") is None and part.get("H2") is None:
+        return Moment(day, day)
+    if hour == 24:
+        day, hour = day + timedelta(1), 0
+    local = datetime(day.year, day.month, day.day, hour, minute, min(second, 59), tzinfo=zone)
+    offset = part.get("Z")
+    if offset and 1 < day.year < 9999:
+        digits = offset.upper().replace("UTC", "Z").replace(":", "")
+        text = "+00:00" if digits == "Z" else f"{digits[:3]}:{digits[3:] or '00'}"
+        local = datetime.fromisoformat(local.replace(tzinfo=None).isoformat() + text).astimezone(zone)
+    return Moment(local.date(), local.date(), local=local)
+
+
+def _epoch(text: str, zone: ZoneInfo, per_second: int | None = None) -> Moment | None:
+    number = re.sub(r"^/Date\((-?\d+)(?:[+-]\d{4})?\)/$", r"\1", text)
+    if not re.fullmatch(r"-?\d+(?:\.\d+)?", number):
+        return None
+    value = float(number)
+    if per_second is None:
+        if abs(value) < 1e8 or abs(value) >= 1e15:
+            return None
+        per_second = 1000 if abs(value) >= 1e11 or text != number else 1
+    try:
+        local = datetime.fromtimestamp(value / per_second, UTC).astimezone(zone)
+    except (OverflowError, OSError):
+        raise ValueError("not a date") from None
+    return Moment(local.date(), local.date(), local=local)
+
+
+def _month(name: str) -> int:
+    try:
+        return _MONTHS[name.lower()]
+    except KeyError:
+        raise ValueError("not a month") from None
+
+
+def _coarse(text: str) -> Moment | None:
+    for pattern, precision in COARSE:
+        found = _compiled(pattern, timed=False).fullmatch(text)
+        if found:
+            part = found.groupdict()
+            year = int(part.get("y") or part.get("y2") or 0)
+            first, last = _bounds(year, part)
+            return Moment(first, last, precision)
+    return None
+
+
+def _bounds(year: int, part: dict[str, str | None]) -> tuple[date, date]:
+    week = part.get("w") or part.get("w2")
+    if week:
+        monday = date.fromisocalendar(year, int(week), 1)
+        return monday, monday + timedelta(6)
+    half = part.get("half") or part.get("half2")
+    if half:
+        return _months(year, 6 * int(half) - 5, 6)
+    if quarter := part.get("q"):
+        return _months(year, 3 * int(quarter) - 2, 3)
+    if month := part.get("m"):
+        return _months(year, int(month), 1)
+    if name := part.get("name"):
+        return _months(year, _month(name), 1)
+    return _months(year, 1, 12)
+
+
+def _months(year: int, first: int, count: int) -> tuple[date, date]:
+    last = first + count - 1
+    return date(year, first, 1), date(year, last, monthrange(year, last)[1])

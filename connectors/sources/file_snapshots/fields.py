@@ -1,0 +1,109 @@
+"""Fields of a row as text: looked up by name or path, trimmed, with "" and its like as nothing."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+FEATURE_ID = "feature.id"
+"""Name by which a profile reaches the `id` member of a GeoJSON feature, outside its properties."""
+
+_TAGS = re.compile(r"</?[A-Za-z][^<>]{0,80}>")
+_SPACES = re.compile(r"\s+")
+_PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, (str, int)) else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_listed), Field(max_length=50)]
+"""One field name or a list of them."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Row:
+    """One row of an export: its fields, and for GeoJSON its geometry and feature id. *position* counts from 1."""
+
+    position: int
+    properties: Mapping[str, Any]
+    geometry: Any = None
+    feature_id: Any = None
+    nulls: frozenset[str] = frozenset()
+
+    def value(self, name: str) -> Any:
+        """Return the value of a field, None where it is absent or says nothing.
+
+        A name that is not a field is read as a path (`validity.from`); `feature.id` is the feature's own id.
+        """
+        found: Any = self.properties.get(name)
+        if found is None and name not in self.properties:
+            found = self._path(name)
+        if isinstance(found, str):
+            found = unicodedata.normalize("NFC", found.strip())
+            return None if found in self.nulls or not found else found
+        return found
+
+    def text(self, name: str) -> str | None:
+        """Return the value of a field as text: numbers without a needless .0, true and false in lower case."""
+        return as_text(self.value(name))
+
+    def first(self, names: Sequence[str]) -> str | None:
+        """Return the first of several fields or templates that says something."""
+        return next((text for name in names if (text := self.template(name)) is not None), None)
+
+    def template(self, name: str) -> str | None:
+        """Return a field, or a text with `{field}` in it; None when none of its fields says anything."""
+        if "{" not in name or name in self.properties:
+            return self.text(name)
+        values = {field: self.text(field) for field in _PLACEHOLDER.findall(name)}
+        if not any(values.values()):
+            return None
+        return _SPACES.sub(" ", _PLACEHOLDER.sub(lambda m: values[m[1]] or "", name)).strip(" ,;:-–()/") or None
+
+    def has(self, name: str) -> bool:
+        """Say whether the row has the field at all, filled or not."""
+        return name in self.properties or self._path(name) is not None
+
+    def _path(self, name: str) -> Any:
+        if name in (FEATURE_ID, "id") and self.feature_id is not None:
+            return self.feature_id
+        found: Any = self.properties
+        for part in name.split("."):
+            if not isinstance(found, Mapping):
+                return None
+            found = found.get(part)
+        return found
+
+
+def as_text(value: Any) -> str | None:
+    """Return a scalar as text; None for null, an object or a list."""
+    if value is None or isinstance(value, (Mapping, list)):
+        return None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return str(int(value))
+    return str(value)
+
+
+def fields_of(names: Sequence[str]) -> list[str]:
+    """Return the field names in a list of names and templates."""
+    return [field for name in names for field in (_PLACEHOLDER.findall(name) or [name])]
+
+
+def one_line(text: str, limit: int) -> str:
+    """Return *text* on one line without HTML tags, at most *limit* characters."""
+    text = _SPACES.sub(" ", _TAGS.sub(" ", text)).strip()
+    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+
+
+def shape_of(text: str) -> str:
+    """Say what a text looks like without quoting it: digits as 9, letters as a, at most 30 characters."""
+    mask = "".join("9" if c.isdigit() else "a" if c.isalpha() else c for c in text[:30])
+    return f"text like {mask!r}" + ("…" if len(text) > 30 else "")

@@ -1,0 +1,140 @@
+"""Whose plan it is: a constant, or a field with a table of OINs; and for whom the source may speak."""
+
+from __future__ import annotations
+
+import re
+from hashlib import sha256
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from connectors.sources.file_snapshots.code_tables import Pattern
+from connectors.sources.file_snapshots.fields import Names, Row, one_line
+from samenloop.errors import Reject
+from samenloop.identity import organisation_id
+from samenloop.model import Organisation, Party, PartyRole
+from samenloop.yamlfile import Model
+
+UNKNOWN_OWNER = "urn:samenloop:org:unknown-"
+"""What is not known, or must not be, gets an identity of its own per plan: "unknown" never equals "unknown"."""
+
+
+def _is_oin(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("write an OIN in quotes: it is text of 20 characters")
+    if not re.fullmatch(r"[A-Za-z0-9]{20}", value):
+        raise ValueError(f"an OIN has 20 letters or digits, this has {len(value)} characters")
+    return value
+
+
+def _owner_form(value: Any) -> Any:
+    if isinstance(value, str):
+        return {"oin": value} if re.fullmatch(r"[A-Za-z0-9]{20}", value) else {"field": [value]}
+    if isinstance(value, list):
+        return {"field": value}
+    return value
+
+
+def _mandate_form(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(_is_oin(item) for item in value)
+    if value not in ("own", "any"):
+        raise ValueError("expected own, any or a list of OINs")
+    return value
+
+
+Oin = Annotated[str, BeforeValidator(_is_oin)]
+Mandate = Annotated[Literal["own", "any"] | tuple[str, ...], BeforeValidator(_mandate_form)]
+
+
+class OwnerProfile(Model):
+    """`owner`: a constant organisation, or the field that names it."""
+
+    oin: Oin | None = Field(None, description="constant: OIN")
+    name: str | None = Field(None, max_length=200, description="constant: name")
+    field: Names = Field((), description="field with the owner's name or OIN; of several the first that is filled")
+    map: dict[str, Oin] = Field({}, max_length=2000, description="name in the source: OIN")
+    classes: tuple[str, ...] = Field((), max_length=200, description="values that are a class, not an organisation")
+    persons: tuple[Pattern, ...] = Field((), max_length=50, description="regular expressions of natural persons")
+
+
+class PartyProfile(Model):
+    """One of `parties`: an organisation in a role beside the owner."""
+
+    role: Annotated[PartyRole, BeforeValidator(lambda v: v.upper() if isinstance(v, str) else v)] = Field(
+        description="CLIENT, LEAD, CONTRACTOR, NETWORK_OPERATOR, ROAD_AUTHORITY or PERMIT_AUTHORITY"
+    )
+    field: str | None = Field(None, description="field with the name")
+    name: str | None = Field(None, description="constant name")
+    split: str | None = Field(None, description="text between several names in one field")
+
+
+Owner = Annotated[OwnerProfile, BeforeValidator(_owner_form)]
+Roles = Annotated[tuple[PartyProfile, ...], AfterValidator(tuple), Field(max_length=20)]
+
+
+def read_owner(profile: OwnerProfile | None, own: Organisation, row: Row, plan_id: str) -> Organisation:
+    """Return the owner of a row; without a profile it is the organisation that runs the source.
+
+    A name that has no OIN gets the hub's identity for organisations; a class, a natural person and a missing name get
+    one of this plan alone. The name of a person is not kept.
+    """
+    if profile is None:
+        return own
+    if not profile.field:
+        oin = profile.oin or (organisation_id(profile.name) if profile.name else own.oin)
+        return Organisation(oin, profile.name or (own.name if oin == own.oin else None))
+    name = row.first(profile.field)
+    if name is None:
+        return _unknown(plan_id, None)
+    if any(re.search(pattern, name) for pattern in profile.persons):
+        return _unknown(plan_id, None)
+    if name in profile.classes:
+        return _unknown(plan_id, name)
+    return organisation(name, profile, own)
+
+
+def organisation(name: str, profile: OwnerProfile | None, own: Organisation) -> Organisation:
+    """Return the identity of an organisation by its name: by the table, as an OIN, or the hub's own."""
+    listed = {key.casefold(): oin for key, oin in profile.map.items()} if profile else {}
+    if oin := listed.get(name.casefold()):
+        return Organisation(oin, name)
+    if own.name and name.casefold() == own.name.casefold():
+        return own
+    if re.fullmatch(r"[0-9]{20}", name):
+        return Organisation(name)
+    return Organisation(organisation_id(name), one_line(name, 200))
+
+
+def check_mandate(mandate: Mandate, own_oin: str, owner: Organisation) -> None:
+    """Raise Reject(`owner.not-mandated`) when the source may not speak for *owner*."""
+    if mandate == "any" or owner.oin == own_oin or (mandate != "own" and owner.oin in mandate):
+        return
+    raise Reject(
+        "owner.not-mandated",
+        f"the owner is {owner.oin}, the source may speak for {'itself' if mandate == 'own' else 'others'} only "
+        "(`mandate: own | [OINs] | any`)",
+        field="owner",
+    )
+
+
+def read_parties(profiles: tuple[PartyProfile, ...], owner: OwnerProfile | None, row: Row) -> tuple[Party, ...]:
+    """Return the parties of a row; natural persons are left out."""
+    found: dict[Party, None] = {}
+    for profile in profiles:
+        text = profile.name or (row.text(profile.field) if profile.field else None)
+        for name in text.split(profile.split) if text and profile.split else [text]:
+            if name and name.strip() and not _is_person(name, owner):
+                own = Organisation("", None)
+                identity = organisation(name.strip(), owner, own)
+                oin = None if identity.oin.startswith("urn:") else identity.oin
+                found[Party(profile.role, oin, one_line(name, 200))] = None
+    return tuple(found)
+
+
+def _is_person(name: str, owner: OwnerProfile | None) -> bool:
+    return owner is not None and any(re.search(pattern, name) for pattern in owner.persons)
+
+
+def _unknown(plan_id: str, name: str | None) -> Organisation:
+    return Organisation(UNKNOWN_OWNER + sha256(plan_id.encode()).hexdigest()[:16], name)

@@ -1,0 +1,276 @@
+"""The profile: one YAML file that says where a source's exports are and how their rows map to plans.
+
+Eight keys are enough (`system`, `organisation`, `oin`, `files`, `id`, `title`, `period`, `visibility`); every other
+one has a default. A bare word stands for the simplest form of a key. The reference is docs/sources/file-snapshots.md.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from connectors.sources.file_snapshots.code_tables import (
+    BooleanTable,
+    CertaintyTable,
+    CodeTable,
+    KindTable,
+    Pattern,
+    PhaseTable,
+    TrafficTable,
+    VisibilityTable,
+    WorkKindTable,
+)
+from connectors.sources.file_snapshots.documents import CsvProfile, Encoding, Reading
+from connectors.sources.file_snapshots.envelopes import Expectation
+from connectors.sources.file_snapshots.fields import Names, fields_of
+from connectors.sources.file_snapshots.locations import Box, BoxField, Crs, GeometryProfile, Place
+from connectors.sources.file_snapshots.owners import Mandate, Oin, Owner, Roles
+from connectors.sources.file_snapshots.periods import When, Zone
+from connectors.sources.file_snapshots.privacy import Drops, is_personal
+from samenloop import model, source, yamlfile
+from samenloop.identity import system_urn
+from samenloop.model import Certainty, Phase, PlanKind, TrafficImpact, Visibility
+from samenloop.yamlfile import Model
+
+NULLS = ("-", "--", "n/a", "N/A", "nvt", "n.v.t.", "NULL", "null", "<Null>", "None", "NaN", "nan")
+
+
+def _id_form(value: Any) -> Any:
+    return {"field": value} if isinstance(value, (str, list)) else value
+
+
+def _time_form(value: Any) -> Any:
+    return {"from": value} if isinstance(value, str) else value
+
+
+def _reference_form(value: Any) -> Any:
+    return {"field": value, "scheme": "permit"} if isinstance(value, str) else value
+
+
+def _functional(text: str) -> str:
+    local = text.partition("@")[0]
+    if not re.fullmatch(r"[^@\s]+@[\w-]+(\.[\w-]+)+", text):
+        raise ValueError(f"{text!r} is not an e-mail address")
+    if re.fullmatch(r"[A-Za-z]\.?[a-z]*\.[a-z-]{3,}", local):
+        raise ValueError("looks like a person's address; give a functional mailbox such as planning@")
+    return text
+
+
+def _unit(text: str) -> str:
+    if is_personal(text):
+        raise ValueError("holds an e-mail address or a number; name the department only")
+    return text
+
+
+def _where(text: str) -> str:
+    if "://" in text and not re.match(r"https?://[^/\s]+", text):
+        raise ValueError("expected a folder, a file, a pattern such as exports/*.csv or an https address")
+    return text
+
+
+class IdProfile(Model):
+    """`id`: what a work is called in the source."""
+
+    field: Names = Field(min_length=1, description="field or template; of several the first that is filled")
+    pattern: Pattern | None = Field(None, description="regular expression of a whole id; another scheme is refused")
+    duplicates: Literal["collect", "reject"] = Field(
+        "collect", description="rows of one id: collect their geometries and periods, or refuse all but the first"
+    )
+
+
+class SnapshotTime(Model):
+    """`snapshot_time`: where the moment of an export stands."""
+
+    from_: Literal["auto", "name", "modified", "member"] = Field(
+        "auto", alias="from", description="auto: a date in the file name, else when the file was modified"
+    )
+    member: str | None = Field(None, description="member of the GeoJSON with an instant, e.g. timeStamp")
+    pattern: Pattern | None = Field(None, description="regular expression with one group: the date in the name")
+    format: str | None = Field(None, description="strptime form of that date, e.g. %d%m%y")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _member(cls, value: Any) -> Any:
+        return {"from": "member", **value} if isinstance(value, dict) and "member" in value else value
+
+
+class ReferenceProfile(Model):
+    """One of `references`: a number elsewhere."""
+
+    field: str = Field(description="field with the number")
+    scheme: str = Field(
+        "permit", min_length=1, max_length=120, description="URI, or a word such as permit, klic, melvin"
+    )
+
+
+class ContactProfile(Model):
+    """`contact`: where to ask; a department, never a person."""
+
+    unit: Annotated[str, AfterValidator(_unit)] | None = Field(None, description="department, constant")
+    unit_field: str | None = Field(None, description="field with the department")
+    email: Annotated[str, AfterValidator(_functional)] | None = Field(None, description="functional mailbox, constant")
+    phone: str | None = Field(None, max_length=40, description="general number, constant")
+    url: str | None = Field(None, max_length=500, description="page, constant")
+
+
+class GuardProfile(Model):
+    """`guards`: when an export is held for an operator, and how long absence is forgiven."""
+
+    shrink_percent: float = Field(20, gt=0, le=100, description="more of the known ids gone: held")
+    shrink_count: int = Field(20, ge=0, description="but only when more than so many are gone")
+    absence_grace: int = Field(3, ge=1, le=1000, description="complete snapshots without it before a plan is deleted")
+    common_ids: bool = Field(True, description="hold a snapshot that shares no id with the last one")
+    reject_percent: float = Field(5, gt=0, le=100, description="more of the records refused: held")
+    reject_count: int = Field(10, ge=0, description="but only when more than so many are refused")
+    reject_run: int = Field(50, ge=1, description="so many refused in a row: held")
+
+
+class HeaderValue(Model):
+    """A request header whose value stands in the environment."""
+
+    env: str = Field(pattern=r"^[A-Z][A-Z0-9_]*$", description="name of the variable")
+
+
+class HttpProfile(Model):
+    """`http`: how an address is asked."""
+
+    timeout_seconds: float = Field(60, gt=0, le=600, description="for the whole answer")
+    allow_http: bool = Field(False, description="also plain http (tests and demonstrations)")
+    allow_destinations: tuple[str, ...] = Field((), max_length=50, description="private networks that may be asked")
+    headers: dict[str, str | HeaderValue] = Field({}, max_length=20, description="extra headers; secrets as {env: X}")
+
+
+class Profile(Model):
+    """A source of whole exports and how its rows map."""
+
+    system: str = Field(
+        pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=40, description="the source system: lower case, digits, hyphens"
+    )
+    organisation: str = Field(min_length=1, max_length=200, description="who runs it")
+    oin: Oin = Field(description="OIN of that organisation, in quotes")
+    files: Annotated[str, AfterValidator(_where)] = Field(
+        description="folder, file, pattern or https address; a path is relative to the profile"
+    )
+    format: Literal["auto", "geojson", "csv"] = Field("auto", description="default: by content")
+    encoding: Encoding | None = Field(None, description="default: UTF-8, else cp1252; a byte order mark wins")
+    csv: CsvProfile = Field(CsvProfile(), description="how a CSV is written")
+    records: str | None = Field(None, description="member with the list of rows, where it is not `features`")
+    max_megabytes: int = Field(200, ge=1, le=2000, description="largest export, unpacked")
+    snapshot_time: Annotated[SnapshotTime, BeforeValidator(_time_form)] = Field(
+        SnapshotTime.model_validate({}), description="where the moment of an export stands"
+    )
+    zone: Zone = Field("Europe/Amsterdam", description="time zone of dates without an offset")
+    nulls: tuple[str, ...] = Field(NULLS, max_length=50, description="texts that say nothing, beside the empty one")
+    expect: Expectation = Field(Expectation(), description="what the file must say of itself")
+
+    id: Annotated[IdProfile, BeforeValidator(_id_form)] = Field(description="what a work is called in the source")
+    title: Names = Field((), description="field or template; of several the first that is filled; default the id")
+    description: Names = Field((), description="the same, for the longer text")
+    owner: Owner | None = Field(None, description="whose plan it is; default: the organisation")
+    mandate: Mandate = Field("own", description="for whom the source may speak: own, any or a list of OINs")
+    parties: Roles = Field((), description="organisations beside the owner")
+    visibility: VisibilityTable = Field(
+        CodeTable[Visibility](default=Visibility.RESTRICTED), description="who may see it; default RESTRICTED"
+    )
+    audience: tuple[Oin, ...] = Field((), max_length=100, description="OINs that see plans of visibility GROUP")
+    kind: KindTable = Field(CodeTable[PlanKind](default=PlanKind.WORKS), description="kind of plan; default WORKS")
+    period: When | None = Field(None, description="first and last day")
+    phase: PhaseTable = Field(CodeTable[Phase](default=Phase.UNKNOWN), description="how far it is")
+    certainty: CertaintyTable = Field(CodeTable[Certainty](default=Certainty.UNKNOWN), description="how sure it is")
+    work_kinds: WorkKindTable = Field(CodeTable[tuple[str, ...]](default=()), description="kinds of work, short codes")
+    ground_disturbing: BooleanTable = Field(CodeTable[bool](), description="whether it breaks ground or paving")
+    traffic_impact: TrafficTable = Field(
+        CodeTable[TrafficImpact](default=TrafficImpact.UNKNOWN), description="what motor traffic notices"
+    )
+    references: tuple[Annotated[ReferenceProfile, BeforeValidator(_reference_form)], ...] = Field(
+        (), max_length=20, description="numbers elsewhere"
+    )
+    permit_submission: str | None = Field(None, description="field with the day on which the permit is asked")
+    contact: ContactProfile | None = Field(None, description="where to ask; never a person")
+
+    crs: Crs | None = Field(None, description="default: what the file says, else EPSG:4326")
+    bbox: BoxField | None = Field(None, description="[west, south, east, north] in degrees, or in units of crs")
+    geometry: Place = Field(GeometryProfile(), description="where the shape is; default the feature's geometry")
+
+    drop: Drops = Field((), description="personal data: fields that never leave the connector")
+    keep: Literal["all", "none"] | tuple[str, ...] = Field(
+        "all", description="which other fields go along as source_fields"
+    )
+    compare: Names = Field((), description="fields that make a record changed in the counts; default all")
+    guards: GuardProfile = Field(GuardProfile(), description="when an export is held for an operator")
+    http: HttpProfile = Field(HttpProfile(), description="how an address is asked")
+
+    @property
+    def urn(self) -> str:
+        """URN of the source system."""
+        return system_urn(self.oin, self.system)
+
+    @property
+    def own(self) -> model.Organisation:
+        """The organisation that runs the source."""
+        return model.Organisation(self.oin, self.organisation)
+
+    @property
+    def tz(self) -> ZoneInfo:
+        """The source's time zone."""
+        return ZoneInfo(self.zone)
+
+    @property
+    def box(self) -> Box | None:
+        """The bounding box as four numbers."""
+        return None if self.bbox is None else (self.bbox[0], self.bbox[1], self.bbox[2], self.bbox[3])
+
+    @property
+    def reading(self) -> Reading:
+        """How its files are to be read."""
+        return Reading(
+            self.format, self.encoding, self.csv, self.records, frozenset(self.nulls), self.max_megabytes * 1_000_000
+        )
+
+    @property
+    def tables(self) -> dict[str, tuple[str, ...]]:
+        """The fields that each code table looks at, by the table's key."""
+        names = ("visibility", "kind", "phase", "certainty", "work_kinds", "ground_disturbing", "traffic_impact")
+        return {name: getattr(self, name).names for name in names}
+
+    @property
+    def mentioned(self) -> dict[str, str]:
+        """Every field of the source that the profile names, with the key that names it first."""
+        places: list[tuple[str, str]] = [(name, "id") for name in fields_of(self.id.field)]
+        places += [(name, "title") for name in fields_of(self.title)]
+        places += [(name, "description") for name in fields_of(self.description)]
+        places += [(name, "owner") for name in (fields_of(self.owner.field) if self.owner else ())]
+        places += [(party.field, "parties") for party in self.parties if party.field]
+        places += [(name, "period") for name in (self.period.names if self.period else ())]
+        places += [(self.period.duration, "period.duration")] if self.period and self.period.duration else []
+        places += [(name, table) for table, names in self.tables.items() for name in names]
+        places += [(reference.field, "references") for reference in self.references]
+        places += [(name, "geometry") for name in (*self.geometry.field, self.geometry.x, self.geometry.y) if name]
+        places += [(self.permit_submission, "permit_submission")] if self.permit_submission else []
+        places += [(self.contact.unit_field, "contact")] if self.contact and self.contact.unit_field else []
+        places += [(drop.field, "drop") for drop in self.drop] + [(name, "compare") for name in self.compare]
+        return {name: key for name, key in reversed(places) if name not in ("geometry", "*")}
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Profile:
+        if (self.geometry.x is None) != (self.geometry.y is None):
+            raise ValueError("geometry: give both x and y, or neither")
+        if self.crs is None and (self.geometry.x or self.geometry.field) and self.format == "csv":
+            raise ValueError("crs: is needed for a CSV, it cannot say it itself")
+        if self.contact and not (self.contact.unit or self.contact.unit_field):
+            raise ValueError("contact: needs unit or unit_field")
+        return self
+
+
+def load_profile(path: Path | str) -> Profile:
+    """Read a profile. Raises BadSettings with one line per problem: file, line, key, what is expected."""
+    return yamlfile.load(Path(path), Profile)
+
+
+def guards_of(profile: Profile) -> source.Guards:
+    """Return the guards in the form of the differ."""
+    return source.Guards(**profile.guards.model_dump())

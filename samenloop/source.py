@@ -1,0 +1,163 @@
+"""What a source connector is: two halves, talk and translate.
+
+`fetch` does I/O and returns raw pages; `unpack` and `parse` are functions of their argument. So one bad record never
+loses a page, and a corrected parser can run again over pages that were kept. The pump in `samenloop.source_pump`
+drives any connector that offers this, and finds its class by entry point (`samenloop.sources`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from samenloop.model import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One complete answer of a source, as it came: a whole export, still compressed if it was.
+
+    *snapshot_id* depends on *taken_at* and the bytes alone, so that a replay repeats event ids. *cursor* is what must
+    be remembered once the page is safely on Kafka. *name* is for messages: a file name or an address.
+    """
+
+    snapshot_id: str
+    taken_at: datetime
+    cursor: str
+    name: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something odd about a record or a page that refuses nothing: a stable code, the field, the value where safe."""
+
+    code: str
+    field: str | None = None
+    value: str | None = None
+    detail: str = ""
+
+
+class Raw(Protocol):
+    """One record of a page, not yet translated (several rows of one id count as one)."""
+
+    @property
+    def position(self) -> int:
+        """Place in the page, from 1."""
+        ...
+
+    @property
+    def local_id(self) -> str | None:
+        """Identity in the source; None where it cannot be read."""
+        ...
+
+    def original(self) -> bytes:
+        """Return the bytes as they came, for the dead letter."""
+        ...
+
+
+RawT = TypeVar("RawT", bound=Raw)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRecord:
+    """A translated record. *fingerprint* (32 bytes) is of the compared source fields, not of the plan."""
+
+    local_id: str
+    plan: Plan
+    fingerprint: bytes
+    notes: tuple[Note, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A record that will never do: stable *code*, *detail* without payload, and its original bytes."""
+
+    code: str
+    detail: str
+    position: int
+    raw: bytes
+    local_id: str | None = None
+    field: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One complete state of a source, translated. *day* is the local day of *taken_at* in the source's zone."""
+
+    id: str
+    taken_at: datetime
+    day: date
+    records: Sequence[SourceRecord]
+    rejected: Sequence[Rejected] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Guards:
+    """When a complete snapshot is held for an operator instead of applied, and how long absence is forgiven.
+
+    Held: more than *shrink_percent* of the known ids **and** more than *shrink_count* would vanish; no id in common
+    with the last state (*common_ids*); more than *reject_percent* and *reject_count* of the records, *reject_run* in a
+    row, or all of them are refused.
+    """
+
+    shrink_percent: float = 20.0
+    shrink_count: int = 20
+    absence_grace: int = 3
+    common_ids: bool = True
+    reject_percent: float = 5.0
+    reject_count: int = 10
+    reject_run: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the hub gives a connector at start. *environment* is for secrets that a profile names."""
+
+    environment: Mapping[str, str]
+
+
+class Source(Protocol[RawT]):
+    """A connected source. One instance lives in one pump, called from one thread."""
+
+    connector: str
+    system: str
+    """URN of the source system."""
+    oin: str
+    """OIN of the organisation that runs it."""
+    guards: Guards
+
+    def fetch(self, cursor: str | None) -> Iterator[Page]:
+        """Yield the pages after *cursor*, oldest first; nothing when nothing changed.
+
+        Raises Retry: `auth`, `rate-limited`, `timeout`, `http-error`, `file-error`.
+        """
+        ...
+
+    def unpack(self, page: Page) -> Sequence[RawT]:
+        """Split *page* into records. Pure.
+
+        Raises Reject(`envelope.…`) for what is not a complete export, Held(`snapshot.placeholder`) for a sample.
+        """
+        ...
+
+    def parse(self, raw: RawT) -> SourceRecord:
+        """Translate one record. Pure. Raises Reject with a stable code."""
+        ...
+
+    def day(self, instant: datetime) -> date:
+        """Return the local day of *instant* at the source."""
+        ...
+
+
+class Connector(Protocol):
+    """What an entry point of the group `samenloop.sources` names: a class that opens a source."""
+
+    name: str
+
+    def open(self, profile: Path, context: Context) -> Source[Raw]:
+        """Read *profile* and return the source it describes. Raises BadSettings."""
+        ...
