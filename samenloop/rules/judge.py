@@ -8,23 +8,13 @@ from datetime import date
 from enum import Enum, auto
 from typing import Final, NamedTuple
 
-from samenloop.geometry import crs_uri, write_wkb
-from samenloop.model import (
-    Certainty,
-    ContactKind,
-    Evidence,
-    FindingStatus,
-    Geometry,
-    Period,
-    Precision,
-    Remedy,
-    ScorePart,
-    Severity,
-)
+from samenloop.model import ContactKind, Evidence, FindingStatus, Geometry, ScorePart, Severity
 from samenloop.rules.configuration import CLASH_WORKS, Chance, Rules
-from samenloop.rules.measures import Place, Timing, measure_place, measure_time, simplified
-from samenloop.rules.remedies import Situation, remedies_of_chance, remedies_of_clash
-from samenloop.rules.subject import NOT_MATCHED, OVER, UNKNOWN_OWNERS, Gone, Subject, day_number, day_of, size_of
+from samenloop.rules.evidence import evidence_of, zone_of
+from samenloop.rules.measures import Place, measure_place
+from samenloop.rules.pair import Pair, pair_up
+from samenloop.rules.remedies import remedies_of_chance, remedies_of_clash
+from samenloop.rules.subject import NOT_MATCHED, OVER, UNKNOWN_OWNERS, Gone, Subject, day_number, size_of
 
 
 class Meeting(Enum):
@@ -74,14 +64,6 @@ SAYS: Final[Mapping[tuple[Meeting, Sureness, Moment], frozenset[Say]]] = {
 }
 """The table of rules.md 3; a gap counts up to the `gap_days` of the rule at hand."""
 
-CERTAINTY_ORDER: Final = {
-    Certainty.UNKNOWN: 0,
-    Certainty.INDICATIVE: 1,
-    Certainty.INTENDED: 2,
-    Certainty.FIXED: 3,
-    Certainty.PERMITTED: 4,
-}
-
 NOT_NEAR: Final = Gone(FindingStatus.RESOLVED, "NOT_NEAR")
 NO_OVERLAP: Final = Gone(FindingStatus.RESOLVED, "NO_OVERLAP")
 FROZEN: Final = Gone(FindingStatus.EXPIRED, "FROZEN")
@@ -111,22 +93,13 @@ class Judged:
     """An opportunity would hold, had it been seen before the freeze."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Pair:
-    """A pair under judgement: *a* has the smaller id."""
+class _Held(NamedTuple):
+    """An opportunity rule that holds."""
 
-    a: Subject
-    b: Subject
-    rules: Rules
-    today: int
-    place: Place
-    time: Timing
-    contact: ContactKind
-    weakest: Certainty
-
-    @property
-    def situation(self) -> Situation:
-        return Situation(self.a, self.b, self.time, self.contact, self.place.distance_m, self.today, self.rules)
+    rule_id: str
+    rule: Chance
+    score: float
+    parts: tuple[ScorePart, ...]
 
 
 def judge(a: Subject, b: Subject, rules: Rules, today: date, *, metric_crs: str, place: Place | None = None) -> Judged:
@@ -135,23 +108,35 @@ def judge(a: Subject, b: Subject, rules: Rules, today: date, *, metric_crs: str,
     *place* is what `measure_places` found for them, when it is known already. *metric_crs* is the CRS of the
     subjects' shapes and named in the evidence.
     """
-    if b.plan_id < a.plan_id:
-        a, b = b, a
     if (apart := kept_apart(a, b, rules)) is not None:
         return Judged(gone=dict.fromkeys((CLASH_WORKS, *(rule_id for rule_id, _ in rules.chances)), apart))
-    place = place or measure_place(a.shape, b.shape)
-    number = day_number(today)
-    pair = _Pair(
-        a,
-        b,
-        rules,
-        number,
-        place,
-        measure_time(a, b, number),
-        place.contact(rules.rules.clash.min_overlap_m2),
-        min(a.certainty, b.certainty, key=CERTAINTY_ORDER.__getitem__),
-    )
-    return _ruled(pair, metric_crs, today)
+    pair = pair_up(a, b, rules, day_number(today), place or measure_place(a.shape, b.shape))
+    held, gone, missed = _best_chance(pair)
+    severity = _clash(pair)
+    rulings: list[Ruling] = []
+    if isinstance(severity, Gone):
+        gone[CLASH_WORKS] = severity
+        if held is None:
+            return Judged((), gone, missed)
+    zone = zone_of(pair, metric_crs)
+    if not isinstance(severity, Gone):
+        late = ("late_commit",) if Say.LATE_COMMIT in _says(pair, rules.late_commit_days) else ()
+        remedies = remedies_of_clash(pair, combine=held is not None)
+        limit = pair.clash_limit_m
+        evidence = evidence_of(pair, metric_crs, CLASH_WORKS, limit_m=limit, flags=late, remedies=remedies, zone=zone)
+        rulings.append(Ruling(CLASH_WORKS, severity, 0.0, evidence))
+    if held is not None:
+        rulings.append(_chance_ruling(pair, held, metric_crs, evidence_zone=zone))
+    return Judged(tuple(rulings), gone, missed)
+
+
+def absence(
+    a: Subject, b: Subject, rules: Rules, today: date, rule_id: str, *, metric_crs: str, place: Place
+) -> Evidence:
+    """Return the measures of a pair for which *rule_id* no longer holds: no zone and no remedies."""
+    pair = pair_up(a, b, rules, day_number(today), place)
+    limits = {CLASH_WORKS: pair.clash_limit_m} | {name: rule.distance_m for name, rule in rules.chances}
+    return evidence_of(pair, metric_crs, rule_id, limit_m=limits.get(rule_id, 0.0))
 
 
 def kept_apart(a: Subject, b: Subject, rules: Rules) -> Gone | None:
@@ -168,41 +153,12 @@ def same_owner(a: str, b: str) -> bool:
     return a == b and a not in UNKNOWN_OWNERS
 
 
-def _ruled(pair: _Pair, metric_crs: str, today: date) -> Judged:
-    gone: dict[str, Gone] = {}
-    missed = False
-    chance: tuple[str, Chance, float, tuple[ScorePart, ...]] | None = None
-    for rule_id, rule in pair.rules.chances:
-        if chance is not None:
-            gone[rule_id] = SUPERSEDED
-            continue
-        why, score, parts = _chance(pair, rule_id, rule)
-        missed = missed or (why is FROZEN and not pair.time.overlap_days)
-        if why is None:
-            chance = (rule_id, rule, score, parts)
-            gone = dict.fromkeys(gone, SUPERSEDED)
-        else:
-            gone[rule_id] = why
-    clash = _clash(pair)
-    if isinstance(clash, Gone):
-        gone[CLASH_WORKS] = clash
-    if chance is None and isinstance(clash, Gone):
-        return Judged((), gone, missed)
-    common = _common_evidence(pair, metric_crs, today)
-    rulings = []
-    if not isinstance(clash, Gone):
-        rulings.append(_clash_ruling(pair, clash, common, chance is not None))
-    if chance is not None:
-        rulings.append(_chance_ruling(pair, chance, common))
-    return Judged(tuple(rulings), gone, missed)
-
-
-def _clash(pair: _Pair) -> Severity | Gone:
+def _clash(pair: Pair) -> Severity | Gone:
     """The severity of a conflict, or why there is none."""
     rule, time = pair.rules.rules.clash, pair.time
     if CLASH_WORKS not in pair.a.judged_by or CLASH_WORKS not in pair.b.judged_by:
         return NOT_MATCHED
-    if pair.place.distance_m > clash_limit(pair.a, pair.b, pair.rules):
+    if pair.place.distance_m > pair.clash_limit_m:
         return NOT_NEAR
     if time.last_common is not None and time.last_common < pair.today:
         return OVER
@@ -211,9 +167,9 @@ def _clash(pair: _Pair) -> Severity | Gone:
     return _severity(pair)
 
 
-def _severity(pair: _Pair) -> Severity:
+def _severity(pair: Pair) -> Severity:
     rules = pair.rules
-    if pair.weakest in rules.indicative or rests_on_guess(pair.a, pair.b, pair.time, rules):
+    if pair.weakest in rules.indicative or pair.rests_on_guess:
         return Severity.INFO
     blocking = (
         pair.contact is ContactKind.OVERLAP
@@ -225,20 +181,22 @@ def _severity(pair: _Pair) -> Severity:
     return Severity.BLOCKING if blocking else Severity.WARNING
 
 
-def rests_on_guess(a: Subject, b: Subject, time: Timing, rules: Rules) -> bool:
-    """Tell whether an overlap exists only through coarse dates or an assumed end."""
-    coarse = a.precision in rules.coarse_precisions or b.precision in rules.coarse_precisions
-    return coarse or time.known_overlap_days < rules.rules.clash.min_overlap_days
+def _best_chance(pair: Pair) -> tuple[_Held | None, dict[str, Gone], bool]:
+    """The first opportunity rule that holds, why the others do not, and whether one was missed."""
+    held: _Held | None = None
+    gone: dict[str, Gone] = {}
+    for rule_id, rule in pair.rules.chances:
+        found = SUPERSEDED if held is not None else _chance(pair, rule_id, rule)
+        if isinstance(found, _Held):
+            held, gone = found, dict.fromkeys(gone, SUPERSEDED)
+        else:
+            gone[rule_id] = found
+    missed = held is None and FROZEN in gone.values() and Say.MISSED in SAYS[_row(pair)[0], _row(pair)[1], Moment.LATE]
+    return held, gone, missed
 
 
-def clash_limit(a: Subject, b: Subject, rules: Rules) -> float:
-    """Return the distance in metres, inclusive, within which two plans can be in each other's way."""
-    rule = rules.rules.clash
-    return rule.distance_traffic_m if a.hinders_traffic or b.hinders_traffic else rule.distance_m
-
-
-def _chance(pair: _Pair, rule_id: str, rule: Chance) -> tuple[Gone | None, float, tuple[ScorePart, ...]]:
-    """Why an opportunity does not hold (None: it does), its score and the score's parts."""
+def _chance(pair: Pair, rule_id: str, rule: Chance) -> _Held | Gone:
+    """One opportunity rule: its score and the score's parts, or why it does not hold."""
     why: Gone | None = None
     if any(rule_id not in side.judged_by or not side.groundworks for side in (pair.a, pair.b)):
         why = NOT_MATCHED
@@ -251,10 +209,25 @@ def _chance(pair: _Pair, rule_id: str, rule: Chance) -> tuple[Gone | None, float
     elif Say.OPPORTUNITY not in _says(pair, rule.freeze_days):
         why = FROZEN
     if why is not None:
-        return why, 0.0, ()
+        return why
     parts = _score_parts(pair)
     score = round(sum(part.weight * part.value for part in parts), 3)
-    return (LOW_SCORE if score < rule.min_score else None), score, parts
+    return LOW_SCORE if score < rule.min_score else _Held(rule_id, rule, score, parts)
+
+
+def _chance_ruling(pair: Pair, held: _Held, metric_crs: str, *, evidence_zone: Geometry) -> Ruling:
+    assumed = ("ground_assumed",) if pair.a.ground_assumed or pair.b.ground_assumed else ()
+    evidence = evidence_of(
+        pair,
+        metric_crs,
+        held.rule_id,
+        limit_m=held.rule.distance_m,
+        flags=assumed,
+        remedies=remedies_of_chance(pair),
+        score_parts=held.parts,
+        zone=evidence_zone,
+    )
+    return Ruling(held.rule_id, Severity.UNKNOWN, held.score, evidence)
 
 
 def _large_enough(side: Subject, rule: Chance) -> bool:
@@ -262,18 +235,19 @@ def _large_enough(side: Subject, rule: Chance) -> bool:
     return area > rule.min_area_m2 or length > rule.min_length_m or days > rule.min_duration_days
 
 
-def _says(pair: _Pair, freeze_days: int) -> frozenset[Say]:
+def _row(pair: Pair) -> tuple[Meeting, Sureness]:
     meeting = Meeting.OVERLAP if pair.time.overlap_days else Meeting.GAP
-    sureness = Sureness.INTENDED
     if pair.weakest in pair.rules.committed:
-        sureness = Sureness.COMMITTED
-    elif pair.weakest in pair.rules.indicative:
-        sureness = Sureness.INDICATIVE
+        return meeting, Sureness.COMMITTED
+    return meeting, Sureness.INDICATIVE if pair.weakest in pair.rules.indicative else Sureness.INTENDED
+
+
+def _says(pair: Pair, freeze_days: int) -> frozenset[Say]:
     late = pair.time.lead_days < freeze_days or pair.a.in_execution or pair.b.in_execution
-    return SAYS[meeting, sureness, Moment.LATE if late else Moment.EARLY]
+    return SAYS[(*_row(pair), Moment.LATE if late else Moment.EARLY)]
 
 
-def _score_parts(pair: _Pair) -> tuple[ScorePart, ...]:
+def _score_parts(pair: Pair) -> tuple[ScorePart, ...]:
     """The four terms of the score, each 0..1. rule: rules.md 2."""
     score = pair.rules.score
     lead = min(max(pair.time.lead_days, 0) / score.lead.full_at_days, 1.0)
@@ -283,71 +257,3 @@ def _score_parts(pair: _Pair) -> tuple[ScorePart, ...]:
         ScorePart("certainty", score.certainty.values[pair.weakest], score.certainty.weight),
         ScorePart("lead", lead, score.lead.weight),
     )
-
-
-def _flags(pair: _Pair, limit_m: float) -> list[str]:
-    a, b, rules = pair.a, pair.b, pair.rules
-    accuracy = a.accuracy_m + b.accuracy_m
-    found = {
-        "assumed_end": a.assumed_on(pair.today) or b.assumed_on(pair.today),
-        "coarse_period": a.precision in rules.coarse_precisions or b.precision in rules.coarse_precisions,
-        "extent_known": a.extent_known and b.extent_known,
-        "geometry_repaired": a.repaired or b.repaired,
-        "within_accuracy": accuracy > abs(limit_m - pair.place.distance_m),
-    }
-    return [name for name, holds in found.items() if holds]
-
-
-def _common_evidence(pair: _Pair, metric_crs: str, today: date) -> dict[str, object]:
-    """What conflict and opportunity of one pair both rest on."""
-    place, time = pair.place, pair.time
-    period = None
-    if time.first_common is not None and time.last_common is not None:
-        precision = max((pair.a.precision, pair.b.precision), key=list(Precision).index)
-        period = Period(day_of(time.first_common), day_of(time.last_common), precision)
-    crs = crs_uri(metric_crs)
-    return {
-        "rule_version": pair.rules.rule_version,
-        "metric_crs": metric_crs,
-        "distance_m": place.distance_m,
-        "contact_kind": pair.contact,
-        "overlap_m2": place.overlap_m2,
-        "shared_length_m": place.shared_length_m,
-        "overlap_days": time.overlap_days or None,
-        "gap_days": time.gap_days,
-        "lead_days": time.lead_days,
-        "judged_on": today,
-        "zone": Geometry(write_wkb(simplified(place.zone)), crs),
-        "period": period,
-    }
-
-
-def _evidence(
-    common: Mapping[str, object],
-    rule_id: str,
-    flags: list[str],
-    remedies: tuple[Remedy, ...],
-    parts: tuple[ScorePart, ...],
-) -> Evidence:
-    return Evidence(rule_id=rule_id, flags=tuple(flags), remedies=remedies, score_parts=parts, **common)  # type: ignore[arg-type]
-
-
-def _clash_ruling(pair: _Pair, severity: Severity, common: Mapping[str, object], combine: bool) -> Ruling:
-    limit = clash_limit(pair.a, pair.b, pair.rules)
-    flags = _flags(pair, limit)
-    if Say.LATE_COMMIT in _says(pair, pair.rules.late_commit_days):
-        flags.append("late_commit")
-    guess = rests_on_guess(pair.a, pair.b, pair.time, pair.rules)
-    remedies = remedies_of_clash(pair.situation, limit, guess=guess, combine=combine)
-    return Ruling(CLASH_WORKS, severity, 0.0, _evidence(common, CLASH_WORKS, flags, remedies, ()))
-
-
-def _chance_ruling(
-    pair: _Pair, chance: tuple[str, Chance, float, tuple[ScorePart, ...]], common: Mapping[str, object]
-) -> Ruling:
-    rule_id, rule, score, parts = chance
-    flags = _flags(pair, rule.distance_m)
-    if pair.a.ground_assumed or pair.b.ground_assumed:
-        flags.append("ground_assumed")
-    remedies = remedies_of_chance(pair.situation)
-    return Ruling(rule_id, Severity.UNKNOWN, score, _evidence(common, rule_id, flags, remedies, parts))

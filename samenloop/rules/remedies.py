@@ -2,45 +2,19 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from samenloop.model import ContactKind, Remedy, RemedyKind
-from samenloop.rules.configuration import Rules
-from samenloop.rules.measures import Timing
+from samenloop.rules.pair import Pair
 from samenloop.rules.subject import Subject
 
 
-class Situation(NamedTuple):
-    """A measured pair on one day; *a* has the smaller id."""
+def remedies_of_clash(pair: Pair, *, combine: bool) -> tuple[Remedy, ...]:
+    """Return what would dissolve a conflict; *combine*: an opportunity exists as well. rule: rules.md 4.
 
-    a: Subject
-    b: Subject
-    time: Timing
-    contact: ContactKind
-    distance_m: float
-    today: int
-    rules: Rules
-
-    @property
-    def second(self) -> Subject:
-        """The plan that starts second."""
-        return self.b if self.time.second_is_b else self.a
-
-    @property
-    def first(self) -> Subject:
-        """The plan that starts first."""
-        return self.a if self.time.second_is_b else self.b
-
-
-def remedies_of_clash(pair: Situation, limit_m: float, *, guess: bool, combine: bool) -> tuple[Remedy, ...]:
-    """Return what would dissolve a conflict. rule: rules.md 4.
-
-    *limit_m* is the distance within which the two are in each other's way. Where the overlap itself is a *guess*
-    (coarse dates, an assumed end), no shift is proposed: asking comes first. *combine*: an opportunity exists.
+    Where the overlap itself rests on a guess (coarse dates, an assumed end) no shift is proposed: asking comes first.
     """
     found: list[Remedy] = []
     first, second = pair.first, pair.second
-    if not guess:
+    if not pair.rests_on_guess:
         shifts = []
         if not first.assumed_on(pair.today):
             shifts.append(pair.time.later_days)
@@ -49,14 +23,16 @@ def remedies_of_clash(pair: Situation, limit_m: float, *, guess: bool, combine: 
         found += [shift(second, days) for days in sorted(shifts, key=abs) if can_shift(second, days, pair.today)]
     if pair.contact is not ContactKind.OVERLAP:
         mover = first if second.in_execution and not first.in_execution else second
-        found.append(Remedy(RemedyKind.NARROW, mover.plan_id, metres=round(limit_m - pair.distance_m, 3)))
+        found.append(
+            Remedy(RemedyKind.NARROW, mover.plan_id, metres=round(pair.clash_limit_m - pair.place.distance_m, 3))
+        )
     found += confirmations(pair)
     if combine:
         found.append(Remedy(RemedyKind.COMBINE, second.plan_id))
     return tuple(found)
 
 
-def remedies_of_chance(pair: Situation) -> tuple[Remedy, ...]:
+def remedies_of_chance(pair: Pair) -> tuple[Remedy, ...]:
     """Return what would bring two works together: the shift that makes them adjacent, what to ask, and combining."""
     found: list[Remedy] = []
     gap = pair.time.gap_days
@@ -68,7 +44,7 @@ def remedies_of_chance(pair: Situation) -> tuple[Remedy, ...]:
     return tuple(found)
 
 
-def confirmations(pair: Situation) -> list[Remedy]:
+def confirmations(pair: Pair) -> list[Remedy]:
     """Return a request for each plan whose end is assumed or whose dates are coarse."""
     return [Remedy(RemedyKind.CONFIRM, plan.plan_id) for plan in (pair.a, pair.b) if _uncertain(plan, pair)]
 
@@ -88,5 +64,5 @@ def can_shift(plan: Subject, days: int, today: int) -> bool:
     return plan.latest_end is None or end <= plan.latest_end
 
 
-def _uncertain(plan: Subject, pair: Situation) -> bool:
+def _uncertain(plan: Subject, pair: Pair) -> bool:
     return plan.assumed_on(pair.today) or plan.precision in pair.rules.coarse_precisions
