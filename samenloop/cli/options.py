@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from samenloop.errors import Retry
 from samenloop.settings import Hub, load_hub
 
 if TYPE_CHECKING:
@@ -34,4 +37,17 @@ def codec_of(hub: Hub) -> Codec:
     """Return the codec of the hub's registry. Raises Retry when the registry does not answer."""
     from samenloop.contract import Codec
 
-    return Codec.from_registry(hub.registry.url, hub.kafka.prefix)
+    with reaching(hub):
+        return Codec.from_registry(hub.registry.url, hub.kafka.prefix, host=hub.hub.schema_host)
+
+
+@contextmanager
+def reaching(hub: Hub) -> Iterator[None]:
+    """Let a registry that cannot be reached be told with its address and what to do."""
+    try:
+        yield
+    except Retry as error:
+        if not error.code.startswith("registry."):
+            raise
+        advice = f"Is it running at {hub.registry.url}? The setting is registry.url."
+        raise Retry(error.code, f"{error.detail}. {advice}", after_seconds=error.after_seconds) from error

@@ -1,0 +1,188 @@
+"""Writes the reference pages that follow from declarations in the code: ``python docs/generate.py``.
+
+A test compares them with what is committed, so a setting, command, metric or topic cannot be without its page.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel, SecretStr
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+from rich.console import Console
+
+from samenloop.cli import COMMANDS
+from samenloop.cli.tree import build
+from samenloop.contract import TOPICS
+from samenloop.metrics import CATALOGUE
+from samenloop.settings import PREFIX, Hub, Source
+
+REFERENCE = Path(__file__).parent / "reference"
+NOTE = "<!-- Written by docs/generate.py: change the code, then run it. -->\n"
+
+
+def settings() -> str:
+    """Return the page of `hub.yaml`: every key with its type, default, sentence and variable."""
+    lines = [
+        "# Settings",
+        "",
+        NOTE,
+        "One file, `hub.yaml`, names everything a hub needs; every key may be left out. It is found by `--config`,",
+        "else by `SAMENLOOP_CONFIG`, else in the folder where the command starts. Unknown keys are refused; all",
+        "problems are told at once, with their lines. `samenloop config check` shows the settings in force.",
+        "",
+        "A variable overrides a key; a list is written as in YAML:",
+        "`SAMENLOOP_DELIVERY__ALLOW_DESTINATIONS='[127.0.0.0/8]'`. A variable that begins with `SAMENLOOP_` and names",
+        "no key is refused. Relative paths are relative to the file.",
+    ]
+    top = {name: field for name, field in Hub.model_fields.items() if not _is_model(field)}
+    sections = {name: field.annotation for name, field in Hub.model_fields.items() if _is_model(field)}
+    lines += ["", "## At the top", "", *_keys(top, PREFIX)]
+    for name, model in sections.items():
+        assert model is not None
+        lines += [
+            "",
+            f"## `{name}`",
+            "",
+            f"{model.__doc__}",
+            "",
+            *_keys(model.model_fields, f"{PREFIX}{name.upper()}__"),
+        ]
+    lines += ["", "## `sources.<name>`", "", f"{Source.__doc__}", "", *_keys(Source.model_fields, None)]
+    return "\n".join(lines) + "\n"
+
+
+def metrics() -> str:
+    """Return the page of all metrics with their labels and bounds."""
+    lines = [
+        "# Metrics",
+        "",
+        NOTE,
+        "Every process serves `/metrics`, `/live` and `/ready` on its own port (`metrics.host`, `metrics.port`).",
+        "Instants are given, not ages: compute the age where you ask, so that a stuck process keeps ageing. A label is",
+        "a closed set or takes at most as many values as its bound; what does not fit becomes `other`, which",
+        "`samenloop_label_overflow_total` counts.",
+        "",
+        "| Metric | Type | Labels | What it says |",
+        "| --- | --- | --- | --- |",
+    ]
+    for name, metric in CATALOGUE.items():
+        labels = "<br>".join(
+            f"{label} (≤ {bound})" if isinstance(bound, int) else f"{label}: {', '.join(bound)}"
+            for label, bound in metric.bounds.items()
+        )
+        lines.append(f"| `{name}` | {metric.kind.__name__.lower()} | {labels or '–'} | {metric.help} |")
+    return "\n".join(lines) + "\n"
+
+
+def commands() -> str:
+    """Return the page of all commands with their options, as `--help` tells them."""
+    lines = [
+        "# Commands",
+        "",
+        NOTE,
+        "Text for people by default; `--json` where a machine may want to read. Exit codes: 0 done, 1 it failed or",
+        "found problems, 2 the command line or the settings cannot be understood ([more](exit-codes.md)).",
+        "`samenloop completion bash|zsh|fish` prints the completion script of a shell.",
+    ]
+    for command in COMMANDS:
+        lines += ["", f"## `samenloop {command.words}`", "", "```text", _help(command.words), "```"]
+    return "\n".join(lines) + "\n"
+
+
+def topics() -> str:
+    """Return the page of all topics."""
+    lines = [
+        "# Topics",
+        "",
+        NOTE,
+        "On Kafka a topic is called `<prefix><name>.v1`; the prefix is a setting (`kafka.prefix`). `samenloop topics",
+        "apply` creates what is missing. Partitions are never added: keys would move. Values are Avro after a",
+        "five-byte header with the registry's id; headers are CloudEvents (`ce_…`).",
+        "",
+        "| Topic | Record | Key | Partitions | Kept | Settings |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for topic in TOPICS.values():
+        kept = "the last per key" if topic.cleanup == "compact" else "for a time"
+        config = "<br>".join(f"`{key}={value}`" for key, value in topic.config.items() if key != "cleanup.policy")
+        lines.append(
+            f"| `{topic.name}`{'' if topic.public else ' (internal)'} | {topic.record.__name__} | {topic.key} "
+            f"| {topic.partitions} | {kept} | {config} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "settings.md": settings,
+    "metrics.md": metrics,
+    "commands.md": commands,
+    "topics.md": topics,
+}
+
+
+def _is_model(field: FieldInfo) -> bool:
+    return isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+
+
+def _keys(fields: dict[str, FieldInfo], prefix: str | None) -> Iterator[str]:
+    yield f"| Key | Type | Default | What it says |{' Variable |' if prefix else ''}"
+    yield f"| --- | --- | --- | --- |{' --- |' if prefix else ''}"
+    for name, field in fields.items():
+        variable = f" `{prefix}{name.upper()}` |" if prefix and name != "sources" else " – |" if prefix else ""
+        yield f"| `{name}` | {_type(field.annotation)} | {_default(field)} | {field.description} |{variable}"
+
+
+WORDS = {
+    str: "text",
+    Path: "path",
+    int: "integer",
+    float: "number",
+    bool: "true or false",
+    SecretStr: "text, secret",
+}
+
+
+def _type(annotation: Any) -> str:
+    """Return an annotation in words."""
+    arguments = get_args(annotation)
+    if get_origin(annotation) is Literal:
+        return ", ".join(f"`{value}`" for value in arguments)
+    if get_origin(annotation) is Annotated:
+        return _type(arguments[0])
+    if get_origin(annotation) in (list, dict):
+        return f"list of {_type(arguments[0])}" if get_origin(annotation) is list else "map"
+    if arguments:
+        return " or ".join(_type(option) for option in arguments if option is not type(None))
+    return WORDS.get(annotation, str(annotation))
+
+
+def _default(field: FieldInfo) -> str:
+    if field.default is PydanticUndefined:
+        return "**required**"
+    if field.default is None:
+        return "–"
+    value = str(field.default).lower() if isinstance(field.default, bool) else str(field.default)
+    return f"`{value}`" if value else "empty"
+
+
+def _help(words: str) -> str:
+    text = io.StringIO()
+    console = Console(file=text, width=110, force_terminal=False, color_system=None)
+    build().help_print(words.split(), console=console)
+    return "\n".join(line.rstrip() for line in text.getvalue().strip().splitlines())
+
+
+def main() -> None:
+    """Write every page that changed."""
+    REFERENCE.mkdir(exist_ok=True)
+    for name, page in PAGES.items():
+        (REFERENCE / name).write_text(page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
