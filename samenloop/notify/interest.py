@@ -1,0 +1,176 @@
+"""What one subscription wants to hear, and in which role.
+
+Area: only what touches it. Types, kinds and sources: empty means all. An INFO conflict is pulled, not pushed, unless
+`min_severity: INFO` asks for it. Plans of others are news only to a subscription with an area, or one that names
+their type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+import shapely
+from shapely.geometry.base import BaseGeometry
+
+from samenloop import visibility
+from samenloop.errors import Reject
+from samenloop.geometry import to_metric
+from samenloop.model import (
+    Certainty,
+    Clearance,
+    Conflict,
+    Finding,
+    Partner,
+    PartnerStatus,
+    PartyRole,
+    Plan,
+    PlanKind,
+    PlanRegion,
+    Severity,
+    SubscriberRole,
+    Subscription,
+    SubscriptionStatus,
+)
+from samenloop.notify.baseline import PlanFigures, plan_figures
+
+PLAN_CHANGED = "nl.samenloop.plan-state-changed.v1"
+PLAN_REMOVED = "nl.samenloop.plan-removed.v1"
+PLAN_WITHDRAWN = "nl.samenloop.plan-withdrawn.v1"
+FIRST_LOAD = "nl.samenloop.first-load-summary.v1"
+FINDING_KIND = "urn:samenloop:finding-kind:"
+WORK_KIND = "urn:samenloop:work-kind:"
+
+_SEVERITIES = (Severity.UNKNOWN, Severity.INFO, Severity.WARNING, Severity.BLOCKING)
+_AUTHORITIES = frozenset({PartyRole.ROAD_AUTHORITY, PartyRole.PERMIT_AUTHORITY})
+_ROLES = (SubscriberRole.OWNER, SubscriberRole.AUTHORITY, SubscriberRole.PARTICIPANT)
+
+
+class Known:
+    """A plan as last seen, with its geometry in metres worked out once, when first asked for."""
+
+    def __init__(self, row: PlanRegion, plan: Plan, metric_crs: str) -> None:
+        self.row, self.plan, self._crs = row, plan, metric_crs
+
+    @cached_property
+    def shape(self) -> BaseGeometry | None:
+        """The geometry in metres; None where there is none or it has no place in the hub's CRS."""
+        if self.plan.geometry is None:
+            return None
+        try:
+            shape = to_metric(self.plan.geometry, self._crs)
+        except Reject:
+            return None
+        return None if shape.is_empty else shape
+
+    def figures(self, committed: Collection[Certainty]) -> PlanFigures:
+        """The figures that are compared later."""
+        if self.shape is None:
+            return plan_figures(self.plan, None, None, committed)
+        x0, y0, x1, y1 = (round(float(v), 1) for v in self.shape.bounds)
+        return plan_figures(self.plan, float(shapely.area(self.shape)), (x0, y0, x1, y1), committed)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Interest:
+    """A subscription that is active, with what is worked out of it once."""
+
+    subscription: Subscription
+    clearance: Clearance
+    area: BaseGeometry | None
+
+    @property
+    def oin(self) -> str:
+        """Who is told."""
+        return self.subscription.subscriber_oin
+
+    def sees(self, plans: Iterable[Plan]) -> bool:
+        """Say whether the subscriber may see every one of *plans*."""
+        return visibility.may_see_all(plans, self.oin, self.clearance)
+
+    def finding_role(self, finding: Finding, plans: Collection[Known]) -> SubscriberRole | None:
+        """Return the role in which a finding concerns the subscriber; None when it was not asked for.
+
+        Thresholds are left out: see `passes`.
+        """
+        kinds = [kind for kind in self.subscription.kinds if kind.startswith(FINDING_KIND)]
+        if kinds and finding.kind not in kinds:
+            return None
+        return self._role(plans) if self._from_sources(plans) and self._touches(plans) else None
+
+    def plan_role(self, known: Known) -> SubscriberRole | None:
+        """Return the role in which a plan of another concerns the subscriber; None when it was not asked for."""
+        plan, asked = known.plan, self.subscription
+        if plan.owner.oin == self.oin or plan.kind is PlanKind.OBSERVATION:
+            return None
+        if not (PLAN_CHANGED in asked.types or (not asked.types and self.area is not None)):
+            return None
+        kinds = [kind for kind in asked.kinds if kind.startswith(WORK_KIND)]
+        if kinds and not set(kinds) & set(plan.work_kinds):
+            return None
+        return self._role([known]) if self._from_sources([known]) and self._touches([known]) else None
+
+    def wants_type(self, event_type: str) -> bool:
+        """Say whether the subscription takes this CloudEvents type."""
+        return not self.subscription.types or event_type in self.subscription.types
+
+    def passes(self, finding: Finding) -> bool:
+        """Say whether a finding is above the subscription's own thresholds: severity, or score; and area."""
+        own = self.subscription.materiality
+        area = finding.evidence.overlap_m2 or 0.0
+        if 0 < area < own.min_area_m2:
+            return False
+        if not isinstance(finding, Conflict):
+            return finding.score >= own.min_score
+        least = Severity.WARNING if own.min_severity is Severity.UNKNOWN else own.min_severity
+        return finding.severity is Severity.UNKNOWN or _rank(finding.severity) >= _rank(least)
+
+    def _from_sources(self, plans: Collection[Known]) -> bool:
+        sources = self.subscription.sources
+        return not sources or any(known.plan.system in sources for known in plans)
+
+    def _touches(self, plans: Collection[Known]) -> bool:
+        if self.area is None:
+            return True
+        return any(known.shape is not None and self.area.intersects(known.shape) for known in plans)
+
+    def _role(self, plans: Collection[Known]) -> SubscriberRole | None:
+        found = {role for known in plans for role in _roles(known.plan, self.oin)}
+        asked = self.subscription.roles
+        wanted = [role for role in (*_ROLES, SubscriberRole.OBSERVER) if not asked or role in asked]
+        if not found:
+            found = {SubscriberRole.OBSERVER}
+        return next((role for role in wanted if role in found), None)
+
+
+def interest_of(subscription: Subscription, partner: Partner | None, metric_crs: str) -> Interest | None:
+    """Return what a subscription of an active partner wants; None when it is not active, nor paused.
+
+    The alerts of a paused one wait at the sink, so that nothing is lost. An area that cannot be read in metres of
+    *metric_crs* leaves nothing to tell: None as well.
+    """
+    if subscription.status not in (SubscriptionStatus.ACTIVE, SubscriptionStatus.PAUSED):
+        return None
+    if partner is None or partner.status is not PartnerStatus.ACTIVE:
+        return None
+    area: BaseGeometry | None = None
+    if subscription.area is not None:
+        try:
+            area = to_metric(subscription.area, metric_crs)
+        except Reject:
+            return None
+        shapely.prepare(area)
+    return Interest(subscription, visibility.lower(partner.clearance, subscription.clearance), area)
+
+
+def _roles(plan: Plan, oin: str) -> Iterable[SubscriberRole]:
+    if plan.owner.oin == oin:
+        yield SubscriberRole.OWNER
+    for party in plan.parties:
+        if party.oin == oin:
+            yield SubscriberRole.AUTHORITY if party.role in _AUTHORITIES else SubscriberRole.PARTICIPANT
+
+
+def _rank(severity: Severity) -> int:
+    return _SEVERITIES.index(severity)

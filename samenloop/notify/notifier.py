@@ -1,0 +1,187 @@
+"""Who is told what, and when again: plans, findings and subscriptions in, alerts and their baseline out.
+
+Pure: `now` is an argument and everything said is collected until `take`. Each decision compares what is with what the
+subscription was last told, so hearing the same thing twice says nothing twice.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime
+from uuid import UUID
+
+from samenloop.model import (
+    AlertReason,
+    AlertState,
+    Finding,
+    Partner,
+    Plan,
+    PlanRegion,
+    Subscription,
+    SubscriptionStatus,
+)
+from samenloop.notify import content
+from samenloop.notify.interest import FIRST_LOAD, Interest, Known, interest_of
+from samenloop.notify.ledger import Event, Ledger, Outgoing, Saying
+from samenloop.notify.telling import OPEN, Heard, Moment, Teller
+from samenloop.rules import Rules
+
+
+class Notifier:
+    """All state of notify, and its decisions."""
+
+    def __init__(self, rules: Rules, *, metric_crs: str, quiet_seconds: float, to_json: content.ToJson) -> None:
+        self._crs, self._quiet = metric_crs, quiet_seconds
+        self._words = content.Words(rules, to_json)
+        self.ledger = Ledger()
+        self.plans: dict[str, Known] = {}
+        self._teller = Teller(rules, self._words, self.ledger, self.plans)
+        self.findings: dict[UUID, Heard] = {}
+        self.subscriptions: dict[UUID, Subscription] = {}
+        self.partners: dict[str, Partner] = {}
+        self.interests: dict[UUID, Interest] = {}
+
+    # Rebuilding, in any order; `ready` ends it.
+
+    def load_plan(self, plan_id: str, row: PlanRegion | None) -> bool:
+        """Take over a row of plan-regions (None: removed) without telling anyone; False when it is not newer."""
+        known = self.plans.get(plan_id)
+        if row is None or row.plan is None:
+            self.plans.pop(plan_id, None)
+            return row is None
+        if known is not None and known.row.version >= row.version:
+            return False
+        self.plans[plan_id] = Known(row, row.plan, self._crs)
+        return True
+
+    def load_finding(self, finding_id: UUID, finding: Finding | None, event: Event) -> None:
+        """Take over a finding (None: forgotten) without telling anyone."""
+        if finding is None or finding.status not in OPEN:
+            self.findings.pop(finding_id, None)
+        else:
+            self.findings[finding_id] = Heard(finding, event)
+
+    def ready(self) -> None:
+        """Work out what the loaded subscriptions want."""
+        self.interests.clear()
+        for subscription in self.subscriptions.values():
+            self._interest(subscription)
+
+    # Events.
+
+    def hear_plan(self, plan_id: str, row: PlanRegion | None, event: Event, now: datetime) -> None:
+        """Tell of a plan that is new, changed or (None) removed."""
+        if not self.load_plan(plan_id, row):
+            return
+        for interest in self.interests.values():
+            self._teller.plan(interest, plan_id, event, Moment(now))
+
+    def hear_finding(self, finding_id: UUID, finding: Finding | None, event: Event, now: datetime) -> None:
+        """Tell of a finding that is opened, changed or closed; None forgets it and what was told of it."""
+        known = self.findings.get(finding_id)
+        if finding is not None and known is not None and known.finding.revision >= finding.revision:
+            return
+        self.load_finding(finding_id, finding, event)
+        if finding is None:
+            self.ledger.forget_subject(str(finding_id))
+            return
+        for interest in self.interests.values():
+            self._teller.finding(interest, Heard(finding, event), Moment(now))
+
+    def unseen(self, finding: Finding) -> bool:
+        """Say whether an open finding cites a plan, or a revision of one, that has not been heard yet."""
+        if finding.status not in OPEN:
+            return False
+        found = ((self.plans.get(p.id), p.revision) for p in finding.participants)
+        return any(known is None or known.row.revision < revision for known, revision in found)
+
+    def hear_subscription(self, subscription: Subscription, now: datetime) -> None:
+        """Take over a subscription: one that is new, or asks for more, is told the state in one summary."""
+        before = self.subscriptions.get(subscription.id)
+        if before is not None and before.revision >= subscription.revision:
+            return
+        self.subscriptions[subscription.id] = subscription
+        if subscription.status is SubscriptionStatus.ENDED:
+            self.ledger.forget_subscription(subscription.id)
+        self._interest(subscription)
+        self._review(subscription.id, now)
+
+    def hear_partner(self, partner: Partner, now: datetime) -> None:
+        """Take over a partner; what its subscriptions may no longer see is withdrawn."""
+        self.partners[partner.oin] = partner
+        for subscription in list(self.subscriptions.values()):
+            if subscription.subscriber_oin == partner.oin:
+                self._interest(subscription)
+                self._review(subscription.id, now)
+
+    def idle(self, now: datetime) -> None:
+        """Send the summaries of a first load that has been quiet for long enough."""
+        if not self.ledger.summaries:
+            return
+        loaded_at = self._teller.loaded_at = self._teller.loaded_at or now
+        if (now - loaded_at).total_seconds() < self._quiet:
+            return
+        self._teller.loaded_at = None
+        for subscription_id, event in list(self.ledger.summaries.items()):
+            interest = self.interests.get(subscription_id)
+            if interest is None:
+                continue
+            findings, plans = self._told_now(interest)
+            shown = [plan for _, by_id in findings for plan in by_id.values()]
+            saying = Saying(
+                subject_id=str(subscription_id),
+                event=event.about(str(subscription_id)),
+                event_type=FIRST_LOAD,
+                reason=AlertReason.NEW,
+                data=self._words.summary(interest, findings, plans),
+            )
+            self.ledger.summarise(interest, saying, shown, now)
+
+    def suppressed(self) -> Counter[str]:
+        """Return how often something was not said on purpose since the last call, by reason."""
+        counted, self._teller.suppressed = self._teller.suppressed, Counter()
+        return counted
+
+    def take(self) -> list[Outgoing]:
+        """Return what was said since the last call, in order, each baseline once."""
+        return self.ledger.take()
+
+    # Decisions.
+
+    def _interest(self, subscription: Subscription) -> None:
+        interest = interest_of(subscription, self.partners.get(subscription.subscriber_oin), self._crs)
+        if interest is None:
+            self.interests.pop(subscription.id, None)
+        else:
+            self.interests[subscription.id] = interest
+
+    def _review(self, subscription_id: UUID, now: datetime) -> None:
+        """Compare all there is with what a subscription was told; what is new to it goes into one summary."""
+        interest, moment = self.interests.get(subscription_id), Moment(now, quietly=True)
+        if interest is None:
+            return
+        for plan_id, known in self.plans.items():
+            event = Event(id=known.row.cause_id, at=known.row.accepted_at)
+            self._teller.plan(interest, plan_id, event, moment)
+        for heard in list(self.findings.values()):
+            if not self.unseen(heard.finding):
+                self._teller.finding(interest, heard, moment)
+        revision = self.subscriptions[subscription_id].revision
+        event = Event(id=f"{subscription_id}@{revision}", at=now)
+        here = self.plans.keys() | {str(finding_id) for finding_id in self.findings}
+        for subject in set(self.ledger.open_subjects(interest)) - here:
+            self._teller.vanished(interest, subject, event.about(subject), moment)
+
+    def _told_now(self, interest: Interest) -> tuple[list[tuple[Finding, dict[str, Plan]]], int]:
+        """What a subscription knows to be open, findings with their plans, and how many plans of others."""
+        findings: list[tuple[Finding, dict[str, Plan]]] = []
+        for heard in self.findings.values():
+            known = [k for p in heard.finding.participants if (k := self.plans.get(p.id)) is not None]
+            if self.ledger.open_told(interest, str(heard.finding.id)) and interest.sees(k.plan for k in known):
+                findings.append((heard.finding, {k.plan.id: k.plan for k in known}))
+        return findings, sum(subject in self.plans for subject in self.ledger.open_subjects(interest))
+
+
+def state_key(state: AlertState) -> str:
+    """Return the Kafka key of an alert state."""
+    return f"{state.subscription_id}\n{state.subject_id}"

@@ -1,0 +1,217 @@
+"""Yields alerts: what plans and findings mean for each subscription.
+
+Lead: plan-regions (one partition: one at work, others stand by). Follows conflicts, opportunities, subscriptions and
+partners. Writes alerts and alert-states (the baseline) in one transaction with the positions read, so after any crash
+nothing is told twice and nothing is forgotten. There is no order between topics: a finding that cites a revision of a
+plan that has not arrived is parked, and its offset held, until the plan is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Self
+from uuid import UUID
+
+from samenloop import contract, identity, metrics
+from samenloop.contract import Codec, Envelope, read_envelope
+from samenloop.errors import Reject
+from samenloop.letters import letter_output
+from samenloop.logs import get_logger
+from samenloop.model import AlertState, Finding
+from samenloop.notify import Event, Forgotten, Labelled, Notifier, Outgoing, state_key
+from samenloop.rules import load_rules
+from samenloop.settings import Hub
+from samenloop.stage import Assignment, Output, Partition, Record
+
+log = get_logger("notify")
+_FINDINGS = ("conflicts", "opportunities")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class _Parked:
+    """A finding that waits for a plan, and where to read it again."""
+
+    place: Partition
+    offset: int
+    finding: Finding
+    event: Event
+
+
+class Notify:
+    """The stage: topics around `samenloop.notify.Notifier`."""
+
+    name = "notify"
+    lead = "plan-regions"
+    follows: Sequence[str] = ("conflicts", "opportunities", "subscriptions", "partners")
+
+    def __init__(self, codec: Codec, source: str, notifier: Callable[[], Notifier]) -> None:
+        self._codec, self._source, self._make = codec, source, notifier
+        self._notifier = notifier()
+        self._parked: dict[UUID, _Parked] = {}
+        metrics.at_scrape(lambda: metrics.TABLE_KEYS.labels(table="notify-parked").set(len(self._parked)))
+
+    @classmethod
+    def from_hub(cls, hub: Hub, codec: Codec) -> Self:
+        """Return the stage for *hub*. Raises BadSettings for a rule configuration that is not right."""
+        rules = load_rules(hub.hub.rules)
+
+        def notifier() -> Notifier:
+            return Notifier(
+                rules,
+                metric_crs=hub.hub.metric_crs,
+                quiet_seconds=hub.delivery.first_load_quiet_seconds,
+                to_json=contract.to_json,
+            )
+
+        return cls(codec, identity.system_urn(hub.hub.oin, "samenloop"), notifier)
+
+    def assign(self, assignment: Assignment) -> Sequence[Output]:
+        """Rebuild: inputs up to the position committed, what was told up to the very end."""
+        self._notifier, self._parked = self._make(), {}
+        if 0 not in assignment.partitions:
+            return ()
+        for topic in ("partners", "subscriptions", "plan-regions", *_FINDINGS):
+            for record in assignment.read(topic, until="committed"):
+                try:
+                    self._load(record)
+                except Reject:
+                    log.debug("record.skipped", "An unreadable record was set aside before.", topic=topic)
+        for record in assignment.read("alert-states", until="end"):
+            self._load_state(record)
+        self._notifier.ready()
+        return ()
+
+    def revoke(self, partitions: Collection[int]) -> None:
+        """Forget everything."""
+        if 0 in partitions:
+            self._notifier, self._parked = self._make(), {}
+
+    def process(self, batch: Sequence[Record], now: datetime) -> Sequence[Output]:
+        """Tell what a batch means; what cannot be read becomes a dead letter."""
+        letters: list[Output] = []
+        for record in batch:
+            try:
+                self._hear(record, now)
+            except Reject as error:
+                letter = contract.rejected(record, error, stage=self.name, now=now)
+                letters.append(letter_output(self._codec, self._source, letter))
+        for finding_id, parked in list(self._parked.items()):
+            if not self._notifier.unseen(parked.finding):
+                del self._parked[finding_id]
+                self._notifier.hear_finding(finding_id, parked.finding, parked.event, now)
+        return [*letters, *self._outputs()]
+
+    def idle(self, now: datetime) -> Sequence[Output]:
+        """Say what time alone brings: the summary after a first load."""
+        self._notifier.idle(now)
+        return self._outputs()
+
+    def held(self) -> Mapping[Partition, int]:
+        """Findings that wait for a plan are read again after a restart."""
+        held: dict[Partition, int] = {}
+        for parked in self._parked.values():
+            held[parked.place] = min(parked.offset, held.get(parked.place, parked.offset))
+        return held
+
+    def _hear(self, record: Record, now: datetime) -> None:
+        notifier = self._notifier
+        if record.topic in _FINDINGS:
+            self._hear_finding(record, now)
+        elif record.topic == "plan-regions":
+            row = self._decoded(record)
+            if row is None or row.day is None:
+                event = _place_of(record) if row is None else Event(row.cause_id, row.accepted_at)
+                notifier.hear_plan(record.key, row, event, now)
+        elif (value := self._decoded(record)) is not None:
+            if record.topic == "subscriptions":
+                notifier.hear_subscription(value, now)
+            else:
+                notifier.hear_partner(value, now)
+
+    def _hear_finding(self, record: Record, now: datetime) -> None:
+        finding_id, finding = _uuid(record.key), self._decoded(record)
+        event = _place_of(record) if finding is None else _event_of(record)
+        self._parked.pop(finding_id, None)  # what is newer takes its place
+        if finding is not None and self._notifier.unseen(finding):
+            self._parked[finding_id] = _Parked((record.topic, record.partition), record.offset, finding, event)
+        else:
+            self._notifier.hear_finding(finding_id, finding, event, now)
+
+    def _load(self, record: Record) -> None:
+        value, notifier = self._decoded(record), self._notifier
+        if record.topic in _FINDINGS:
+            notifier.load_finding(_uuid(record.key), value, _event_of(record))
+        elif record.topic == "plan-regions":
+            if value is None or value.day is None:
+                notifier.load_plan(record.key, value)
+        elif value is not None and record.topic == "subscriptions":
+            notifier.subscriptions[value.id] = value
+        elif value is not None:
+            notifier.partners[value.oin] = value
+
+    def _load_state(self, record: Record) -> None:
+        if record.value is None:
+            subscription_id, _, subject_id = record.key.partition("\n")
+            self._notifier.ledger.unload(_uuid(subscription_id), subject_id)
+        else:
+            self._notifier.ledger.load(self._decoded(record))
+
+    def _decoded(self, record: Record) -> Any:
+        return None if record.value is None else self._codec.decode(record.topic, record.value, record.headers)
+
+    def _outputs(self) -> list[Output]:
+        for reason, count in self._notifier.suppressed().items():
+            metrics.NOTIFICATIONS_SUPPRESSED_TOTAL.labels(reason=reason).inc(count)
+        return [self._output(said) for said in self._notifier.take()]
+
+    def _output(self, said: Outgoing) -> Output:
+        match said:
+            case Labelled(alert, label):
+                key = str(alert.subscription_id)
+                envelope = Envelope(
+                    id=str(alert.id),
+                    source=self._source,
+                    type="nl.samenloop.alert.v1",
+                    time=alert.accepted_at,
+                    subject=alert.subject_id,
+                    partitionkey=key,
+                    correlationid=alert.event_id,
+                    causationid=alert.event_id,
+                    classification=label,
+                )
+                value = self._codec.encode("alerts", alert)
+                return Output("alerts", key, value, self._codec.headers("alerts", envelope))
+            case AlertState():
+                return self._state(state_key(said), said)
+            case Forgotten(subscription_id, subject_id):
+                return self._state(f"{subscription_id}\n{subject_id}", None)
+
+    def _state(self, key: str, state: AlertState | None) -> Output:
+        if state is None:
+            return Output("alert-states", key, None)
+        return Output("alert-states", key, self._codec.encode("alert-states", state))
+
+
+def _event_of(record: Record) -> Event:
+    """The event that a record's headers name. Raises Reject("envelope.…")."""
+    envelope = read_envelope(record.headers)
+    return Event(envelope.id, envelope.time)
+
+
+def _place_of(record: Record) -> Event:
+    """The event of a null value: what its headers name, else its place in the log."""
+    try:
+        return _event_of(record)
+    except Reject:
+        at = _EPOCH + timedelta(milliseconds=record.timestamp_ms)
+        return Event(f"{record.topic}:{record.partition}:{record.offset}", at)
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise Reject("record.key", "the key is not the id of a finding or subscription", field="key") from error
