@@ -26,7 +26,7 @@ class Health:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._turned = clock()
-        self._ready = False
+        self.ready = False
         self._when_ready: Callable[[], object] = bool
 
     def turn(self) -> None:
@@ -34,18 +34,12 @@ class Health:
         self._turned = self._clock()
 
     def when_ready(self, callback: Callable[[], object]) -> None:
-        """Call *callback* each time this process becomes ready."""
+        """Call *callback* when this process becomes ready."""
         self._when_ready = callback
 
-    @property
-    def ready(self) -> bool:
-        """Whether the process does its work."""
-        return self._ready
-
-    @ready.setter
-    def ready(self, value: bool) -> None:
-        became = value and not self._ready
-        self._ready = value
+    def become_ready(self) -> None:
+        """Say that the process does its work."""
+        became, self.ready = not self.ready, True
         if became:
             self._when_ready()
 

@@ -25,12 +25,36 @@ Limit = Annotated[int, Parameter(name="--limit", help="Show at most so many, the
 
 
 def hub_of(config: Path | None) -> Hub:
-    """Load the settings and set the logs up. Raises BadSettings."""
+    """Load the settings and set the logs up; `local: true` means the local Kafka and registry. Raises BadSettings."""
     from samenloop import logs
 
     hub = load_hub(config, os.environ)
     logs.configure(hub.logs.level, hub.logs.form)
-    return hub
+    return _at_local(hub) if hub.local else hub
+
+
+def local_folder(hub: Hub) -> Path:
+    """Return where the local Kafka and registry of these settings keep their data."""
+    return hub.data_dir / "local"
+
+
+def local_key(hub: Hub) -> Path:
+    """Return where `samenloop up` puts a master key when the settings of a local hub name none."""
+    return hub.data_dir / "master.key"
+
+
+def _at_local(hub: Hub) -> Hub:
+    from samenloop.localstack.data import addresses
+
+    delivery = hub.delivery
+    if delivery.master_key_file is None:
+        delivery = delivery.model_copy(update={"master_key_file": local_key(hub)})
+    found = addresses(local_folder(hub))
+    if found is None:
+        return hub.model_copy(update={"delivery": delivery})
+    kafka = hub.kafka.model_copy(update={"bootstrap_servers": found["bootstrap"]})
+    registry = hub.registry.model_copy(update={"url": found["registry"]})
+    return hub.model_copy(update={"kafka": kafka, "registry": registry, "delivery": delivery})
 
 
 def codec_of(hub: Hub) -> Codec:

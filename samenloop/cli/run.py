@@ -48,7 +48,7 @@ def source(*names: str, config: Config = None) -> int:
     with _process(hub, chosen[0]) as life:
         from samenloop.source_pump import run_source
 
-        life.health.ready = True
+        life.health.become_ready()
         run_source(chosen[0], hub.sources[chosen[0]], hub, codec_of(hub), life.stop)
     return 0
 
@@ -88,7 +88,9 @@ def _stages(kind: Literal["stream", "sink"], names: Sequence[str], slot: str, co
         from samenloop.kafka import run_stage
 
         stage = plugins.load(group, chosen[0]).from_hub(hub, codec_of(hub))
-        run_stage(stage, hub.kafka, slot=slot, stop=life.stop, on_turn=life.health.turn)
+        run_stage(
+            stage, hub.kafka, slot=slot, stop=life.stop, on_turn=life.health.turn, on_ready=life.health.become_ready
+        )
     return 0
 
 

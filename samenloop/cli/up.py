@@ -3,62 +3,59 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import orjson
-from cyclopts import Parameter
 
-from samenloop.cli.options import Config, hub_of
+from samenloop.cli.options import Config, codec_of, hub_of, local_folder, local_key, reaching
 from samenloop.cli.output import say, warn
 from samenloop.settings import Hub
 from samenloop.supervisor import Part, State, Status, Supervisor, stop_on_signals
 
-Local = Annotated[
-    bool | None, Parameter(negative=(), help="Start the local Kafka and registry too; also `local: true` in the file.")
-]
+Kind = Literal["source", "stream", "sink"]
 
 
-def up(*, local: Local = None, config: Config = None) -> int:
-    """Run the whole hub of one settings file until Ctrl-C.
+def up(*, config: Config = None) -> int:
+    """Run the whole hub of one settings file until Ctrl-C: every stage, every sink, every source, supervised.
 
-    The topics that are missing are created. The schemas must be registered, except with --local, which registers
-    them. Ends with 0 when asked to stop, 1 when Kafka or the registry cannot be reached at the start, 2 when the
-    settings of a part cannot work.
+    Creates the topics that are missing. With `local: true` in the settings it also starts a Kafka and a registry of
+    its own, registers the schemas there and makes a master key; otherwise the schemas must be registered already.
+    Ends with 0 when asked to stop, 1 when Kafka or the registry cannot be reached at the start, 2 when the settings
+    of a part cannot work.
     """
     hub = hub_of(config)
-    with _kafka_and_registry(hub, start=hub.local if local is None else local) as (hub, env):
-        from samenloop.kafka import apply_topics
-
-        for line in apply_topics(hub.kafka):
-            say(line)
-        return supervise(parts_of(hub, config, env))
+    with _local_stack(hub) if hub.local else nullcontext():
+        hub = hub_of(config)
+        _prepare(hub)
+        return supervise(parts_of(hub, config))
 
 
-def parts_of(hub: Hub, config: Path | None, env: Mapping[str, str]) -> list[Part]:
+def parts_of(hub: Hub, config: Path | None) -> list[Part]:
     """Return what runs: every stage, every sink, every source of the settings.
 
     With a `metrics.port`, the parts count up from it in this order; without, each takes a free port.
     """
     from samenloop import plugins
 
-    names: list[tuple[Literal["stream", "sink", "source"], str]] = [
+    names: list[tuple[Kind, str]] = [
         *(("stream", name) for name in plugins.names("stages")),
         *(("sink", name) for name in plugins.names("sinks")),
         *(("source", name) for name in hub.sources),
     ]
     ports = [hub.metrics.port + index if hub.metrics.port else 0 for index in range(len(names))]
     return [
-        part(kind, name, config, env={**env, "SAMENLOOP_METRICS__PORT": str(port)})
+        part(kind, name, config, env={"SAMENLOOP_METRICS__PORT": str(port)})
         for (kind, name), port in zip(names, ports, strict=True)
     ]
 
 
 def part(
-    kind: Literal["source", "stream", "sink"],
+    kind: Kind,
     name: str,
     config: Path | None,
     *,
@@ -69,7 +66,7 @@ def part(
     command = [sys.executable, "-m", "samenloop.cli", "run", kind, name]
     command += ["--config", str(config)] if config else []
     command += ["--slot", slot] if kind != "source" else []
-    return Part(name, command, {**(env or {}), "SAMENLOOP_LOGS__FORM": "json"})
+    return Part(f"{kind} {name}", command, {**(env or {}), "SAMENLOOP_LOGS__FORM": "json"})
 
 
 def supervise(parts: Sequence[Part]) -> int:
@@ -101,10 +98,30 @@ def _readable(line: str) -> str:
     return " ".join([head, *(f"{key}={value}" for key, value in said.items() if key not in hidden)])
 
 
+def _prepare(hub: Hub) -> None:
+    """Make sure of what every part needs: schemas and topics. Raises Retry or BadSettings."""
+    from samenloop.contract.registry import register_schemas
+    from samenloop.kafka import apply_topics
+
+    if hub.local:
+        with reaching(hub):
+            register_schemas(hub.registry.url, hub.kafka.prefix)
+    else:
+        codec_of(hub)
+    for line in apply_topics(hub.kafka):
+        say(line)
+
+
 @contextmanager
-def _kafka_and_registry(hub: Hub, *, start: bool) -> Iterator[tuple[Hub, dict[str, str]]]:
-    """Yield the settings with the addresses in force, and what children need in their environment to find them."""
-    if not start:
-        yield hub, {}
-        return
-    raise NotImplementedError
+def _local_stack(hub: Hub) -> Iterator[None]:
+    """Start a Kafka and a registry that keep their data beside the hub's, and end them with us."""
+    from samenloop.localstack import LocalStack
+
+    key = local_key(hub)
+    if hub.delivery.master_key_file == key and not key.exists():
+        key.parent.mkdir(parents=True, exist_ok=True)
+        key.touch(mode=0o600)
+        key.write_bytes(secrets.token_bytes(32))
+    with LocalStack(local_folder(hub), keep=True, tell=say) as stack:
+        say(f"Kafka at {stack.bootstrap}, schema registry at {stack.registry_url}, their data in {local_folder(hub)}")
+        yield

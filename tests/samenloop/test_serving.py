@@ -66,13 +66,13 @@ def test_live_while_the_loop_turns(server: Server, health: Health, clock: Clock)
 
 
 def test_ready_when_the_process_says_so(server: Server, health: Health) -> None:
-    """Ready is said once per time it becomes true."""
+    """Ready is said once, however often it is confirmed."""
     said: list[bool] = []
     health.when_ready(lambda: said.append(True))
 
     before = get(server, "/ready")[0]
-    health.ready = True
-    health.ready = True
+    health.become_ready()
+    health.become_ready()
 
     assert (before, get(server, "/ready")[0]) == (503, 200)
     assert said == [True]
