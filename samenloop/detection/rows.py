@@ -1,0 +1,30 @@
+"""What comes in: versions of plans, removals and days, in log order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from samenloop.model import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One accepted version of a plan, its removal (*plan* None), or a tick (*day* set).
+
+    *cause_id* is the event that led to it, *correlation_id* the first of its chain, *at* when the hub accepted it.
+    """
+
+    plan_id: str
+    revision: int
+    at: datetime
+    cause_id: str
+    correlation_id: str
+    plan: Plan | None = None
+    first_load: bool = False
+    day: date | None = None
+
+
+def tick(day: date, *, at: datetime, cause_id: str) -> Row:
+    """Return the row that begins a day."""
+    return Row(f"day:{day.isoformat()}", 0, at, cause_id, cause_id, day=day)

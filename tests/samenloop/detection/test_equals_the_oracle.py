@@ -1,0 +1,224 @@
+"""What detection holds equals the batch oracle, however the rows arrive."""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import shapely
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from samenloop import geometry, model
+from samenloop.detection import Detector, FindingEvent, Row, tick
+from samenloop.model import Certainty, Finding, Phase, PlanKind, Precision, RelationKind, TrafficImpact, Visibility
+from samenloop.oracle import batch_findings, differences
+from samenloop.rules import Rules
+
+SYSTEM = "urn:nld:oin:00000099000000000009:systeem:register"
+START = datetime(2026, 1, 1, tzinfo=UTC)
+FIRST_DAY = date(2026, 1, 1)
+CROWDED = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+shapes = st.one_of(
+    st.builds(
+        lambda x, y, w, h: shapely.box(x, y, x + w, y + h),
+        st.integers(0, 60), st.integers(0, 60), st.integers(1, 25), st.integers(1, 25),
+    ),
+    st.builds(shapely.Point, st.integers(0, 60), st.integers(0, 60)),
+    st.builds(
+        lambda x, y, dx, dy: shapely.LineString([(x, y), (x + dx, y + dy)]),
+        st.integers(0, 60), st.integers(0, 60), st.integers(-30, 30), st.integers(1, 30),
+    ),
+    st.just(shapely.from_wkt("POLYGON((0 0,30 15,30 0,0 10,0 0))")),
+)  # fmt: skip
+days = st.integers(-60, 500).map(lambda n: FIRST_DAY + timedelta(days=n))
+
+
+@st.composite
+def periods(draw: st.DrawFn) -> model.Period:
+    """A period: usually sound, sometimes open, reversed or without a start."""
+    start = draw(days)
+    kind = draw(st.sampled_from(["given", "given", "given", "open", "duration", "none", "reversed"]))
+    if kind == "none":
+        return model.Period()
+    precision = draw(st.sampled_from([Precision.DAY, Precision.DAY, Precision.MONTH, Precision.YEAR]))
+    length = draw(st.integers(0, 120))
+    if kind == "duration":
+        return model.Period(start, None, precision, duration_days=length + 1)
+    end = {"given": start + timedelta(days=length), "open": None, "reversed": start - timedelta(days=1)}[kind]
+    return model.Period(start, end, precision)
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> model.Plan:
+    """A plan among a few, in a small area, so that most meet."""
+    name = draw(st.sampled_from("abcdefgh"))
+    crs = "EPSG:28992"
+    shape = draw(st.none() | shapes) if draw(st.booleans()) else draw(shapes)
+    fields: dict[str, Any] = {
+        "kind": draw(st.sampled_from([PlanKind.WORKS] * 6 + [PlanKind.EVENT, PlanKind.OBSERVATION, PlanKind.UNKNOWN])),
+        "phase": draw(
+            st.sampled_from([Phase.PREPARATION] * 5 + [Phase.EXECUTION] * 2 + [Phase.COMPLETED, Phase.CANCELLED])
+        ),
+        "certainty": draw(st.sampled_from(Certainty)),
+        "visibility": draw(st.sampled_from(Visibility)),
+        "audience": tuple(draw(st.lists(st.sampled_from(["x", "y"]), max_size=2, unique=True))),
+        "ground_disturbing": draw(st.sampled_from([True, True, None, False])),
+        "traffic_impact": draw(st.sampled_from([TrafficImpact.UNKNOWN, TrafficImpact.NONE, TrafficImpact.CLOSED])),
+        "work_kinds": draw(
+            st.sampled_from([(), ("urn:samenloop:work-kind:sewer",), ("urn:samenloop:work-kind:emergency",)])
+        ),
+        "work_periods": tuple(draw(st.lists(periods(), max_size=3))) if draw(st.integers(0, 4)) == 0 else (),
+        "relations": draw(st.sampled_from([()] * 5 + [(model.Relation(f"{SYSTEM}:plan:a", RelationKind.SAME_WORKS),)])),
+    }
+    owner = draw(st.sampled_from(["00000099000000000001", "00000099000000000002", "00000099000000000003", ""]))
+    return model.Plan(
+        id=f"{SYSTEM}:plan:{name}",
+        system=SYSTEM,
+        local_id=name,
+        owner=model.Organisation(owner),
+        title=name,
+        period=draw(periods()),
+        geometry=None if shape is None else geometry.to_model(shape, crs, draw(st.sampled_from([None, 0.1, 3.0]))),
+        **fields,
+    )
+
+
+steps = st.lists(
+    st.one_of(
+        plans(),
+        plans(),
+        plans(),
+        plans(),
+        st.sampled_from("abcdefgh").map(lambda name: f"{SYSTEM}:plan:{name}"),
+        st.integers(1, 90),
+    ),
+    max_size=40,
+)
+
+
+def rows_of(history: list[model.Plan | str | int], first_tick_at: int) -> list[Row]:
+    """Turn plans, removals and days passing into rows in log order; the first day comes at *first_tick_at*."""
+    rows: list[Row] = []
+    day = FIRST_DAY
+    for number, step in enumerate(history):
+        at = START + timedelta(seconds=number)
+        if number == first_tick_at:
+            rows.append(tick(day, at=at, cause_id=f"day-{day}"))
+        if isinstance(step, int):
+            day += timedelta(days=step)
+            if number >= first_tick_at:
+                rows.append(tick(day, at=at, cause_id=f"day-{day}"))
+        elif isinstance(step, str):
+            rows.append(Row(step, 0, at, f"e{number}", f"e{number}"))
+        else:
+            rows.append(Row(step.id, number + 1, at, f"e{number}", f"e{number}", plan=step))
+    rows.append(tick(day + timedelta(days=1), at=START + timedelta(hours=1), cause_id="last"))
+    return rows
+
+
+class Reader:
+    """Someone who reads findings and checks what each record promises."""
+
+    def __init__(self) -> None:
+        self.findings: dict[str, Finding] = {}
+
+    def read(self, events: list[FindingEvent]) -> None:
+        """Take events in order: revisions only rise, and a transition fits what was there."""
+        for event in events:
+            before = self.findings.get(event.finding_id)
+            was_open = before is not None and before.status is model.FindingStatus.OPEN
+            if event.finding is None:
+                assert event.transition == "removed"
+                assert not was_open
+                del self.findings[event.finding_id]
+                continue
+            assert event.finding.revision == (before.revision if before else 0) + 1
+            assert was_open == (event.transition in ("changed", "closed"))
+            assert (event.transition == "closed") == (event.finding.closed_at is not None)
+            assert event.causes
+            self.findings[event.finding_id] = event.finding
+
+
+def run(detector: Detector, reader: Reader, rows: list[Row], sizes: list[int]) -> None:
+    """Feed rows in batches of the given sizes, catching up in small portions in between."""
+    turn = 0
+    while rows:
+        size = sizes[turn % len(sizes)]
+        turn += 1
+        reader.read(detector.apply(rows[:size]))
+        rows = rows[size:]
+        reader.read(detector.catch_up(3))
+    while detector.behind:
+        reader.read(detector.catch_up(2))
+
+
+def last_plans(rows: list[Row]) -> tuple[dict[str, model.Plan], dict[str, int]]:
+    """Return the last version of each plan and its revision."""
+    latest = {row.plan_id: row for row in rows if row.day is None}
+    held = {key: row for key, row in latest.items() if row.plan is not None}
+    return {key: row.plan for key, row in held.items() if row.plan}, {key: row.revision for key, row in held.items()}
+
+
+@CROWDED
+@given(history=steps, sizes=st.lists(st.integers(1, 12), min_size=1, max_size=4), first_tick_at=st.integers(0, 10))
+def test_any_batches_equal_the_oracle(
+    history: list[model.Plan | str | int], sizes: list[int], first_tick_at: int, rules: Rules
+) -> None:
+    """Updates, removals and days in batches of any size leave exactly the findings of the batch oracle."""
+    rows = rows_of(history, first_tick_at)
+    detector, reader = Detector(rules, "EPSG:28992"), Reader()
+
+    run(detector, reader, rows, sizes)
+
+    assert detector.today is not None
+    held, revisions = last_plans(rows)
+    expected = batch_findings(held, rules, detector.today, revisions=revisions)
+    assert differences(reader.findings.values(), expected) == []
+    assert sum(detector.open.values()) == len(expected)
+
+
+@CROWDED
+@given(history=steps, cut=st.integers(0, 40), lost=st.integers(0, 5), changed=st.booleans())
+def test_a_restart_ends_at_the_oracle(
+    history: list[model.Plan | str | int], cut: int, lost: int, changed: bool, rules: Rules
+) -> None:
+    """A restart from rows and own findings, some rows compacted, some findings lost or judged by other rules, heals."""
+    rows = rows_of(history, 0)
+    reader = Reader()
+    run(Detector(rules, "EPSG:28992"), reader, rows[:cut], [5])
+    for key in sorted(reader.findings)[:lost]:
+        del reader.findings[key]
+    clash = rules.rules.clash.model_copy(update={"distance_m": 2.0})
+    other = rules.model_copy(update={"version": 2, "rules": rules.rules.model_copy(update={"clash": clash})})
+    now_in_force = other if changed else rules
+    latest = {row.plan_id: row for row in rows[:cut]}
+
+    second = Detector(now_in_force, "EPSG:28992")
+    second.load([row for row in rows[:cut] if latest[row.plan_id] is row and (row.plan or row.day)])
+    for finding in reader.findings.values():
+        second.adopt(finding)
+    reader.read(second.reconcile())
+    run(second, reader, rows[cut:], [7])
+
+    assert second.today is not None
+    held, revisions = last_plans(rows)
+    expected = batch_findings(held, now_in_force, second.today, revisions=revisions)
+    assert differences(reader.findings.values(), expected) == []
+
+
+@CROWDED
+@given(history=steps)
+def test_a_second_restart_says_nothing(history: list[model.Plan | str | int], rules: Rules) -> None:
+    """Whoever starts again over the same rows and findings finds nothing to say."""
+    rows = rows_of(history, 0)
+    reader = Reader()
+    run(Detector(rules, "EPSG:28992"), reader, rows, [6])
+
+    again = Detector(rules, "EPSG:28992")
+    again.load(rows)
+    for finding in reader.findings.values():
+        again.adopt(finding)
+    events = again.reconcile()
+
+    assert events == []
+    assert not again.behind
