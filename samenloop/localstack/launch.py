@@ -1,0 +1,21 @@
+"""Become another program that dies with the process that started us (Linux); run as a script, on its own.
+
+``python -I -S launch.py PARENT PROGRAM ARGUMENTS…``. A script and not a `preexec_fn`, which may hang in a process
+with threads. The kernel ties the signal to the *thread* that started us: `samenloop.localstack.process` uses one that
+lives as long as its process.
+"""
+
+import ctypes
+import os
+import signal
+import sys
+
+PR_SET_PDEATHSIG = 1
+
+if __name__ == "__main__":
+    parent, program = int(sys.argv[1]), sys.argv[2:]
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it died before the signal was set
+            sys.exit(1)
+    os.execv(program[0], program)
