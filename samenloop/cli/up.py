@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,14 +21,21 @@ from samenloop.supervisor import Part, State, Status, Supervisor, stop_on_signal
 Kind = Literal["source", "stream", "sink"]
 
 
-def up(*, config: Config = None) -> int:
+def up(*, local: bool = False, config: Config = None) -> int:
     """Run the whole hub of one settings file until Ctrl-C: every stage, every sink, every source, supervised.
 
-    Creates the topics that are missing. With `local: true` in the settings it also starts a Kafka and a registry of
-    its own, registers the schemas there and makes a master key; otherwise the schemas must be registered already.
-    Ends with 0 when asked to stop, 1 when Kafka or the registry cannot be reached at the start, 2 when the settings
-    of a part cannot work.
+    Creates the topics that are missing; the schemas must be registered. Ends with 0 when asked to stop, 1 when Kafka
+    or the registry cannot be reached at the start, 2 when the settings of a part cannot work.
+
+    Parameters
+    ----------
+    local
+        Start a Kafka and a registry here too, register the schemas, make a master key: as `local: true` in the
+        settings does, with which every other command finds them.
     """
+    if local:
+        os.environ["SAMENLOOP_LOCAL"] = "true"  # for this process and every part of it
+        say("Other commands find this Kafka with `local: true` in the settings, or SAMENLOOP_LOCAL=true.")
     hub = hub_of(config)
     with _local_stack(hub) if hub.local else nullcontext():
         hub = hub_of(config)
