@@ -1,0 +1,117 @@
+"""Kafka clients and their settings, in one table.
+
+Everything that was learnt the hard way stands here: a partitioner that agrees with the Java clients, dynamic members
+only (static ones orphan partitions), no reset of positions (nothing may be skipped), committed records only.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from confluent_kafka import Consumer, Producer
+from confluent_kafka.admin import AdminClient
+
+from samenloop.settings import Kafka
+
+MAX_RECORD_BYTES = 1_000_000
+"""Of one record with key and headers: what topics accept."""
+
+_COMMON: dict[str, Any] = {
+    "log_level": 4,  # warnings; each lost connection is told once, by the client that lost it
+    "reconnect.backoff.max.ms": 1000,
+    "socket.connection.setup.timeout.ms": 5000,
+    "topic.metadata.refresh.interval.ms": 30_000,
+}
+_PRODUCER: dict[str, Any] = {
+    "partitioner": "murmur2_random",  # the default agrees with Java's on a fifth of the keys
+    "enable.idempotence": True,
+    "acks": "all",
+    "compression.type": "lz4",
+    "linger.ms": 5,
+    "message.max.bytes": MAX_RECORD_BYTES,
+    "queue.buffering.max.kbytes": 131_072,
+    "delivery.timeout.ms": 120_000,
+}
+_READER: dict[str, Any] = {
+    "isolation.level": "read_committed",
+    "enable.auto.commit": False,
+    "enable.auto.offset.store": False,
+    "fetch.wait.max.ms": 100,
+    "queued.max.messages.kbytes": 32_768,
+}
+_MEMBER: dict[str, Any] = {
+    "auto.offset.reset": "error",  # `topics apply` commits offset 0 for each group that has none
+    "partition.assignment.strategy": "cooperative-sticky",
+    "heartbeat.interval.ms": 1000,
+    "max.poll.interval.ms": 300_000,  # a loop that hangs is the watchdog's business, a long rebuild is nobody's
+    "topic.metadata.refresh.interval.ms": 5_000,
+}
+
+
+def transactional_producer(kafka: Kafka, transactional_id: str) -> Producer:
+    """Return a producer with a stable id: its successor ends what it left open."""
+    timeout_ms = kafka.transaction_timeout_seconds * 1000
+    return Producer(
+        {
+            **_connection(kafka, transactional_id),
+            **_PRODUCER,
+            "delivery.timeout.ms": timeout_ms,
+            "transactional.id": transactional_id,
+            "transaction.timeout.ms": timeout_ms,
+        },
+        logger=_logger(),
+    )
+
+
+def plain_producer(kafka: Kafka) -> Producer:
+    """Return an idempotent producer without transactions."""
+    return Producer({**_connection(kafka, f"{kafka.prefix}publish"), **_PRODUCER}, logger=_logger())
+
+
+def member(kafka: Kafka, group: str, client_id: str) -> Consumer:
+    """Return a dynamic member of *group* (its full name) that reads committed records and commits nothing itself."""
+    session = {"session.timeout.ms": kafka.session_timeout_seconds * 1000}
+    settings = {**_connection(kafka, client_id), **_READER, **_MEMBER, **session, "group.id": group}
+    return Consumer(settings, logger=_logger())
+
+
+def reader(kafka: Kafka, *, committed_only: bool = True) -> Consumer:
+    """Return a consumer that joins no group, starts at the beginning and says when it is at the end."""
+    settings = {
+        **_connection(kafka, f"{kafka.prefix}reader"),
+        **_READER,
+        "group.id": f"{kafka.prefix}reader",  # librdkafka wants one; nothing is ever joined or committed with it
+        "auto.offset.reset": "earliest",
+        "enable.partition.eof": True,
+        "queued.max.messages.kbytes": 65_536,
+    }
+    if not committed_only:
+        settings["isolation.level"] = "read_uncommitted"
+    return Consumer(settings, logger=_logger())
+
+
+def administrator(kafka: Kafka) -> AdminClient:
+    """Return a client for topics, groups and log ends."""
+    return AdminClient(_connection(kafka, f"{kafka.prefix}admin"), logger=_logger())
+
+
+def _connection(kafka: Kafka, client_id: str) -> dict[str, Any]:
+    password = kafka.sasl_password.get_secret_value() if kafka.sasl_password else None
+    optional = {
+        "ssl.ca.location": str(kafka.ssl_ca_location) if kafka.ssl_ca_location else None,
+        "sasl.mechanism": kafka.sasl_mechanism,
+        "sasl.username": kafka.sasl_username,
+        "sasl.password": password,
+    }
+    return {
+        **_COMMON,
+        "bootstrap.servers": kafka.bootstrap_servers,
+        "client.id": client_id,
+        "security.protocol": kafka.security_protocol,
+        **{name: value for name, value in optional.items() if value is not None},
+    }
+
+
+def _logger() -> logging.Logger:
+    return logging.getLogger("librdkafka")

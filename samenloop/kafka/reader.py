@@ -1,0 +1,163 @@
+"""Reads topics whole, outside any group: to rebuild state, and for commands that list.
+
+The end of a topic is asked for *including* open transactions and then read up to with committed records only. Asking
+for the committed end instead would be a race: right after a commit it can lie before the record just written. Positions
+skip control records, so the end is known from end-of-partition events, never from "the record before the end".
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any
+
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from samenloop.errors import Retry
+from samenloop.kafka import clients
+from samenloop.kafka.names import topic_on_wire
+from samenloop.kafka.records import Message, Topics
+from samenloop.settings import Kafka
+from samenloop.stage import Record
+
+_OffsetSpec: Any = OffsetSpec  # its methods have no types
+_ASK_SECONDS = 10.0
+_AT_ONCE = 5000
+_WAIT_SECONDS = 0.05
+
+
+def read_topic(
+    kafka: Kafka, topic: str, partitions: Collection[int] | None = None, *, committed_only: bool = True
+) -> Iterator[Record]:
+    """Yield *topic* (catalogue name) from its start to its end as it is now, tombstones included.
+
+    Order holds within a partition. Raises Retry when Kafka does not answer, or when an open transaction keeps the end
+    from being reached for 30 seconds.
+    """
+    with TopicReader(kafka, committed_only=committed_only) as reader:
+        yield from reader.read(topic, partitions)
+
+
+class TopicReader:
+    """Reads any number of topics, one after the other, with one connection; a context manager.
+
+    *alive* is called at every sign of progress. *patience_seconds* is how long none is awaited.
+    """
+
+    def __init__(
+        self,
+        kafka: Kafka,
+        *,
+        committed_only: bool = True,
+        patience_seconds: float = 30.0,
+        alive: Callable[[], object] = bool,
+    ) -> None:
+        self._kafka = kafka
+        self._consumer: Consumer = clients.reader(kafka, committed_only=committed_only)
+        self._admin = clients.administrator(kafka)
+        self._topics = Topics(kafka.prefix)
+        self._patience = patience_seconds
+        self._alive = alive
+
+    def __enter__(self) -> TopicReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._consumer.close()
+
+    def read(
+        self,
+        topic: str,
+        partitions: Collection[int] | None = None,
+        *,
+        ends: Mapping[int, int] | None = None,
+        starts: Mapping[int, int] | None = None,
+    ) -> Iterator[Record]:
+        """Yield the records of *topic* below *ends* by partition (default: the log ends as they are now)."""
+        full_name = topic_on_wire(self._kafka.prefix, topic)
+        if partitions is None:
+            partitions = partitions_of(self._admin, full_name)
+        if ends is None:
+            ends = log_ends(self._admin, [TopicPartition(full_name, number) for number in partitions])
+        left = {number: ends[number] for number in partitions if ends[number] > (starts or {}).get(number, 0)}
+        begin = [TopicPartition(full_name, n, (starts or {}).get(n, OFFSET_BEGINNING)) for n in left]
+        self._consumer.assign(begin)
+        try:
+            yield from self._until(left, full_name)
+        finally:
+            self._consumer.unassign()
+
+    def _until(self, left: dict[int, int], full_name: str) -> Iterator[Record]:
+        """*left* is emptied as partitions reach their ends."""
+        record = self._topics.record
+        progress = time.monotonic()
+        while left:
+            messages: list[Message] = self._consumer.consume(_AT_ONCE, _WAIT_SECONDS)
+            now = time.monotonic()
+            if messages:
+                progress = now
+                self._alive()
+            elif now - progress > self._patience:
+                raise Retry("kafka.unavailable", f"{full_name}: no record and no end for {self._patience:.0f} s")
+            for message in messages:
+                number = message.partition()
+                if message.error() is not None:
+                    _at_end(message, left)
+                elif number in left:
+                    if message.offset() >= left[number]:
+                        del left[number]
+                    else:
+                        yield record(message)
+
+
+def _at_end(message: Message, left: dict[int, int]) -> None:
+    error: KafkaError = message.error()
+    if error.code() == KafkaError._PARTITION_EOF:
+        if message.offset() >= left.get(message.partition(), 0):
+            left.pop(message.partition(), None)
+    elif not error.retriable() and error.code() not in (KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT):
+        raise Retry("kafka.unavailable", error.str())
+
+
+def log_ends(admin: AdminClient, partitions: Collection[TopicPartition], *, committed: bool = False) -> dict[int, int]:
+    """Return the end offset by partition number, open transactions included unless *committed*. One topic at a time."""
+    return _offsets(admin, partitions, _OffsetSpec.latest(), committed=committed)
+
+
+def log_starts(admin: AdminClient, partitions: Collection[TopicPartition]) -> dict[int, int]:
+    """Return the first offset still there, by partition number. One topic at a time."""
+    return _offsets(admin, partitions, _OffsetSpec.earliest(), committed=False)
+
+
+def _offsets(
+    admin: AdminClient, partitions: Collection[TopicPartition], which: Any, *, committed: bool
+) -> dict[int, int]:
+    if not partitions:
+        return {}
+    level = IsolationLevel.READ_COMMITTED if committed else IsolationLevel.READ_UNCOMMITTED
+    try:
+        asked = admin.list_offsets(
+            dict.fromkeys(partitions, which), isolation_level=level, request_timeout=_ASK_SECONDS
+        )
+        return {partition.partition: future.result(_ASK_SECONDS).offset for partition, future in asked.items()}
+    except (KafkaException, TimeoutError) as error:
+        raise Retry("kafka.unavailable", f"the ends of a topic could not be read: {error}") from error
+
+
+def partitions_of(admin: AdminClient, full_name: str) -> list[int]:
+    """Return the partition numbers of a topic. Raises Retry when Kafka is away or the topic does not exist (yet)."""
+    try:
+        found = admin.list_topics(full_name, timeout=_ASK_SECONDS).topics[full_name]
+    except KafkaException as error:
+        raise Retry("kafka.unavailable", str(error.args[0])) from error
+    if found.error is not None:
+        raise Retry("kafka.topic-missing", f"{full_name}: {found.error.str()}; `samenloop topics apply` creates topics")
+    return sorted(found.partitions)

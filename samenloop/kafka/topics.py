@@ -1,0 +1,155 @@
+"""Makes Kafka agree with the catalogue: topics, their settings, and a first position for every group.
+
+Never adds a partition: keys would move. Groups start at offset 0 by an explicit commit, so that no consumer has to
+guess where to begin when its position is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    ResourceType,
+)
+
+from samenloop import plugins
+from samenloop.contract.topics import TOPICS, Topic
+from samenloop.errors import BadSettings, Retry
+from samenloop.kafka import clients
+from samenloop.kafka.names import group_on_wire, topic_on_wire
+from samenloop.settings import Kafka
+
+_ASK_SECONDS = 15.0
+_COMPACTED = {"min.cleanable.dirty.ratio": "0.1", "segment.ms": "21600000", "max.compaction.lag.ms": "604800000"}
+"""Deleted personal data must really go, also from a quiet partition."""
+
+
+def apply_topics(
+    kafka: Kafka,
+    topics: Mapping[str, Topic] = TOPICS,
+    groups: Mapping[str, Sequence[str]] | None = None,
+) -> list[str]:
+    """Create the topics that are missing, correct settings that differ, commit offset 0 where a group has none.
+
+    *groups* are the inputs of each stage and sink by its name; default: of all that are installed. Returns one line
+    for each thing done. Raises BadSettings when a topic has another number of partitions than the catalogue says,
+    Retry when Kafka does not answer.
+    """
+    admin = clients.administrator(kafka)
+    try:
+        there = admin.list_topics(timeout=_ASK_SECONDS).topics
+        wanted = {topic.full_name(kafka.prefix): topic for topic in topics.values()}
+        missing = {name: topic for name, topic in wanted.items() if name not in there}
+        present = {name: topic for name, topic in wanted.items() if name in there}
+        _refuse_other_partitions({name: len(there[name].partitions) for name in present}, present)
+        lines = _create(admin, missing, kafka.replication_factor)
+        lines += _correct(admin, present)
+        for group, inputs in (groups if groups is not None else inputs_of_groups()).items():
+            lines += _begin(admin, kafka, group, [topics[name] for name in inputs])
+    except KafkaException as error:
+        raise Retry("kafka.unavailable", str(error.args[0])) from error
+    return lines
+
+
+def inputs_of_groups() -> dict[str, list[str]]:
+    """Return what each installed stage and sink reads, by its name."""
+    kinds: tuple[plugins.Kind, ...] = ("stages", "sinks")
+    classes = {name: plugins.load(kind, name) for kind in kinds for name in plugins.names(kind)}
+    return {name: [stage.lead, *stage.follows] for name, stage in classes.items()}
+
+
+def settings_of(topic: Topic) -> dict[str, str]:
+    """Return all Kafka settings of *topic*."""
+    common = {"max.message.bytes": str(clients.MAX_RECORD_BYTES + 48_576)}  # a batch has a header of its own
+    return {**common, **(_COMPACTED if topic.cleanup == "compact" else {}), **topic.config}
+
+
+def _refuse_other_partitions(found: Mapping[str, int], wanted: Mapping[str, Topic]) -> None:
+    problems = [
+        f"{name}: found {found[name]} partitions, expected {topic.partitions}; partitions are never changed, "
+        "make a new topic or use another prefix"
+        for name, topic in wanted.items()
+        if found[name] != topic.partitions
+    ]
+    if problems:
+        raise BadSettings(problems)
+
+
+def _create(admin: AdminClient, missing: Mapping[str, Topic], replication: int) -> list[str]:
+    if not missing:
+        return []
+    new = [
+        NewTopic(name, num_partitions=topic.partitions, replication_factor=replication, config=settings_of(topic))
+        for name, topic in missing.items()
+    ]
+    for future in admin.create_topics(new, operation_timeout=_ASK_SECONDS).values():
+        future.result(_ASK_SECONDS)
+    return [f"{name}: created with {topic.partitions} partitions" for name, topic in missing.items()]
+
+
+def _correct(admin: AdminClient, present: Mapping[str, Topic]) -> list[str]:
+    resources = [ConfigResource(ResourceType.TOPIC, name) for name in present]
+    if not resources:
+        return []
+    lines: list[str] = []
+    changes: list[ConfigResource] = []
+    for resource, future in admin.describe_configs(resources).items():
+        current: Any = future.result(_ASK_SECONDS)
+        for key, value in settings_of(present[resource.name]).items():
+            found = current[key].value
+            if found != value:
+                lines.append(f"{resource.name}: {key} was {found}, is now {value}")
+                change = ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET)
+                changes.append(ConfigResource(ResourceType.TOPIC, resource.name, incremental_configs=[change]))
+    for merged in _merged(changes):
+        for future in admin.incremental_alter_configs([merged]).values():
+            future.result(_ASK_SECONDS)
+    return lines
+
+
+def _merged(changes: Iterable[ConfigResource]) -> list[ConfigResource]:
+    """One resource for each topic: Kafka refuses a topic that is named twice."""
+    by_name: dict[str, list[ConfigEntry]] = {}
+    for change in changes:
+        by_name.setdefault(change.name, []).extend(change.incremental_configs)
+    return [ConfigResource(ResourceType.TOPIC, name, incremental_configs=entries) for name, entries in by_name.items()]
+
+
+def _begin(admin: AdminClient, kafka: Kafka, group: str, inputs: Sequence[Topic]) -> list[str]:
+    full_group = group_on_wire(kafka.prefix, group)
+    partitions = [
+        TopicPartition(topic_on_wire(kafka.prefix, topic.name), number)
+        for topic in inputs
+        for number in range(topic.partitions)
+    ]
+    known = committed_offsets(admin, full_group, partitions)
+    unknown = [p for p in partitions if known.get((p.topic, p.partition), -1) < 0]
+    if not unknown:
+        return []
+    begin = [TopicPartition(p.topic, p.partition, 0) for p in unknown]
+    request = ConsumerGroupTopicPartitions(full_group, begin)
+    answered = admin.alter_consumer_group_offsets([request])[full_group].result(_ASK_SECONDS)
+    for partition in answered.topic_partitions:
+        if partition.error is not None:
+            raise Retry("kafka.group-busy", f"{full_group}: {partition.error.str()}; stop its workers, then again")
+    topics = sorted({p.topic for p in unknown})
+    return [f"{full_group}: starts at offset 0 of {', '.join(topics)}"]
+
+
+def committed_offsets(
+    admin: AdminClient, group: str, partitions: Sequence[TopicPartition]
+) -> dict[tuple[str, int], int]:
+    """Return the committed offset by topic and partition, negative where there is none.
+
+    The partitions are named: without, one that was never committed is silently left out. Raises KafkaException.
+    """
+    request = ConsumerGroupTopicPartitions(group, list(partitions))
+    answered = admin.list_consumer_group_offsets([request], request_timeout=_ASK_SECONDS)[group].result(_ASK_SECONDS)
+    return {(p.topic, p.partition): p.offset for p in answered.topic_partitions}
