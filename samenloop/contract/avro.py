@@ -71,6 +71,6 @@ def decode(writer: Parsed, body: BytesIO, reader: Parsed | None = None) -> Any:
 
 
 def end(body: BytesIO) -> None:
-    """Raises Reject("schema.trailing-bytes") unless *body* was read to its end."""
+    """Raises Reject("schema.unreadable") unless *body* was read to its end."""
     if body.read(1):
-        raise Reject("schema.trailing-bytes", "bytes are left over behind the record")
+        raise Reject("schema.unreadable", "bytes are left over behind the record")

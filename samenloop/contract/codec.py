@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, Protocol, Self
 
-from samenloop.contract import avro, cloudevents, files, records
+from samenloop.contract import avro, cloudevents, compiled, files, records
 from samenloop.contract.cloudevents import Envelope
+from samenloop.contract.compiled import Read, Write
 from samenloop.contract.files import NAMESPACE, Schema
 from samenloop.contract.records import Convert
 from samenloop.contract.topics import TOPICS, Topic
@@ -51,6 +52,8 @@ class Wire:
     dataschema: str
     to_plain: Convert
     from_plain: Convert
+    read: Read
+    write: Write
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +112,15 @@ class Codec:
         Raises Reject("record.…") for a naive instant, a time where a day is meant, NaN, or text that is not Unicode.
         """
         wire = self.wires[topic]
-        body = BytesIO()
-        body.write(wire.frame)
-        avro.encode(wire.parsed, wire.to_plain(value), body)
-        return body.getvalue()
+        parts = [wire.frame]
+        try:
+            wire.write(value, parts.append)
+        except UnicodeEncodeError as error:
+            raise Reject("record.text", "a lone surrogate was found, expected Unicode text") from error
+        except Reject:
+            wire.to_plain(value)  # the same check, but it names the field
+            raise
+        return b"".join(parts)
 
     def decode(self, topic: str, value: bytes, headers: Headers = ()) -> Any:
         """Return the domain value in *value*.
@@ -122,9 +130,11 @@ class Codec:
         """
         wire = self.wires[topic]
         writer = self.writer(topic, value, headers)
+        if writer.ours:
+            return read_whole(wire.read, value)
         body = BytesIO(value)
         body.seek(avro.HEADER_BYTES)
-        plain = avro.decode(writer.parsed, body, None if writer.ours else wire.parsed)
+        plain = avro.decode(writer.parsed, body, wire.parsed)
         avro.end(body)
         return _build(wire, plain)
 
@@ -165,7 +175,20 @@ def _wire(topic: Topic, number: int, host: str) -> Wire:
         dataschema=dataschema(cls.__name__, host=host),
         to_plain=records.to_plain(cls),
         from_plain=records.from_plain(cls),
+        read=compiled.reader(files.current(cls.__name__), cls),
+        write=compiled.writer(files.current(cls.__name__)),
     )
+
+
+def read_whole(read: Read, value: bytes) -> Any:
+    """Return what *read* makes of a framed *value*, all of it. Raises Reject("schema.unreadable")."""
+    try:
+        made, end = read(value, avro.HEADER_BYTES)
+    except compiled.BROKEN as error:
+        raise Reject("schema.unreadable", "the bytes do not fit the schema they name") from error
+    if end != len(value):
+        raise Reject("schema.unreadable", "the record ends before or behind its last byte")
+    return made
 
 
 def _files_of(record: str) -> list[Schema]:
