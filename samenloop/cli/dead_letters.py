@@ -73,6 +73,7 @@ def list_(
 
 def show(
     id_: Annotated[str, Parameter(name="ID")],
+    /,
     *,
     raw: bool = False,
     config: Config = None,
