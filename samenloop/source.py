@@ -9,11 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from samenloop.errors import Reject
 from samenloop.model import Plan
+
+
+def snapshot_id(taken: datetime, digest: str) -> str:
+    """Name a snapshot by its moment (UTC, microseconds) and the hash of its bytes."""
+    return f"{taken.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}_{digest[:16]}"
+
+
+def taken_at(snapshot_id: str) -> datetime:
+    """Return the moment in a snapshot's name."""
+    return datetime.fromisoformat(snapshot_id.partition("_")[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +162,21 @@ class Source(Protocol[RawT]):
     def day(self, instant: datetime) -> date:
         """Return the local day of *instant* at the source."""
         ...
+
+
+def read_snapshot(source: Source[RawT], page: Page) -> Snapshot:
+    """Unpack and parse *page*; records that will never do are set aside, the others go on. Pure.
+
+    Raises Reject(`envelope.…`) and Held(`snapshot.placeholder`) as `Source.unpack` does.
+    """
+    records: list[SourceRecord] = []
+    rejected: list[Rejected] = []
+    for raw in source.unpack(page):
+        try:
+            records.append(source.parse(raw))
+        except Reject as error:
+            rejected.append(Rejected(error.code, error.detail, raw.position, raw.original(), raw.local_id, error.field))
+    return Snapshot(page.snapshot_id, page.taken_at, source.day(page.taken_at), records, rejected)
 
 
 class Connector(Protocol):

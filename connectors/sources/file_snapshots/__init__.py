@@ -1,7 +1,11 @@
 """File snapshots: a folder or web address of full exports, GeoJSON or CSV, mapped by a YAML profile.
 
-Protocol  whole files, gzip or not; http(s) with ETag
-Cursor    snapshot time, name and hash of the last file taken; ETag and hash of the last answer
-Identity  the profile's `id`; rows of one id are one work
-Deletes   by absence in complete exports, after a grace; absence after the last known end is the normal close
+One file per concern: `profile` (the keys), `documents` and `envelopes` (is it a whole export?), `works`, `fields`,
+`dates`, `periods`, `locations`, `owners`, `code_tables`, `privacy` (what a row means), `translate` (row to plan),
+`fingerprints`, `folders` and `downloads` (where exports come from), `connector`, `report` (what `source check` says).
 """
+
+from connectors.sources.file_snapshots.connector import FileSnapshots
+from connectors.sources.file_snapshots.profile import Profile, load_profile
+
+__all__ = ["FileSnapshots", "Profile", "load_profile"]

@@ -54,9 +54,9 @@ def check_envelope(expected: Expectation, document: Document, id_fields: tuple[s
             "envelope.incomplete", f"found {len(document.rows)} rows, expected {expected.min_records} at least"
         )
     for name, value in expected.members.items():
-        if as_text(_member(document.envelope, name)) != as_text(value):
+        if as_text(member(document.envelope, name)) != as_text(value):
             raise Reject("envelope.unexpected", f"member {name!r} is not what the profile expects", field=name)
-    marker = next((name for name in expected.placeholder if _member(document.envelope, name) is True), None)
+    marker = next((name for name in expected.placeholder if member(document.envelope, name) is True), None)
     if marker:
         raise Held("snapshot.placeholder", f"the document says that it is a sample (`{marker}: true`)")
 
@@ -78,7 +78,7 @@ def _check_collection(expected: Expectation, document: Document) -> None:
     if "type" in document.envelope and found not in expected.type:
         raise Reject("envelope.unexpected", f"`type` is not {' or '.join(expected.type)}", field="type")
     for name in expected.count:
-        announced = _member(document.envelope, name)
+        announced = member(document.envelope, name)
         if isinstance(announced, int) and not isinstance(announced, bool) and announced != len(document.rows):
             raise Reject(
                 "envelope.incomplete",
@@ -86,10 +86,10 @@ def _check_collection(expected: Expectation, document: Document) -> None:
                 field=name,
             )
     for name in TOTALS:
-        total = _member(document.envelope, name)
+        total = member(document.envelope, name)
         if isinstance(total, int) and not isinstance(total, bool) and total > len(document.rows):
             raise Reject("envelope.incomplete", f"`{name}` is {total}, found {len(document.rows)}: one page of several")
-    if True in (_member(document.envelope, "exceededTransferLimit"), _more(document.envelope)):
+    if True in (member(document.envelope, "exceededTransferLimit"), _more(document.envelope)):
         raise Reject("envelope.incomplete", "the service says that there is more (`exceededTransferLimit`)")
 
 
@@ -98,7 +98,8 @@ def _more(envelope: Mapping[str, Any]) -> Any:
     return properties.get("exceededTransferLimit") if isinstance(properties, Mapping) else None
 
 
-def _member(envelope: Mapping[str, Any], name: str) -> Any:
+def member(envelope: Mapping[str, Any], name: str) -> Any:
+    """Return a member of the document beside its rows, by name or path."""
     if name in envelope:
         return envelope[name]
     found: Any = envelope

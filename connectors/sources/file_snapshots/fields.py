@@ -45,7 +45,8 @@ class Row:
         if found is None and name not in self.properties:
             found = self._path(name)
         if isinstance(found, str):
-            found = unicodedata.normalize("NFC", found.strip())
+            found = found.strip()
+            found = found if found.isascii() else unicodedata.normalize("NFC", found)
             return None if found in self.nulls or not found else found
         return found
 

@@ -7,6 +7,7 @@ whole text; fields whose name says that they hold a person are dropped even when
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
@@ -61,6 +62,7 @@ def is_personal(text: str) -> bool:
     return _PHONE.search(bare) is not None or any(_is_bsn(found[0]) for found in _NINE.finditer(bare))
 
 
+@lru_cache(maxsize=4096)
 def names_a_person(field: str) -> bool:
     """Say whether a field's name says that it holds a person or a way to reach one."""
     return _PERSON.search(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", field).replace("-", "_")) is not None

@@ -94,7 +94,7 @@ class _Translation:
             period=period,
             work_periods=work_periods,
             geometry=self._geometry(),
-            work_kinds=tuple(sorted(set(self._code(p.work_kinds, ())))),
+            work_kinds=self._work_kinds(),
             ground_disturbing=self._optional(p.ground_disturbing),
             traffic_impact=self._code(p.traffic_impact, TrafficImpact.UNKNOWN),
             permit_submission=self._day(p.permit_submission),
@@ -111,6 +111,10 @@ class _Translation:
     def _code(self, table: CodeTable[V], fallback: V) -> V:
         value = self._optional(table)
         return fallback if value is None else value
+
+    def _work_kinds(self) -> tuple[str, ...]:
+        found: tuple[str, ...] | None = self._optional(self.profile.work_kinds)
+        return tuple(sorted(set(found or ())))
 
     def _text(self, names: Sequence[str], limit: int) -> str | None:
         for name in names:

@@ -1,0 +1,77 @@
+"""The connector: opens a profile, fetches pages, unpacks and parses them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime
+from pathlib import Path
+
+import httpx
+
+from connectors.sources.file_snapshots.documents import Document, read_document
+from connectors.sources.file_snapshots.downloads import Download
+from connectors.sources.file_snapshots.envelopes import check_envelope
+from connectors.sources.file_snapshots.fields import fields_of
+from connectors.sources.file_snapshots.folders import Folder
+from connectors.sources.file_snapshots.profile import Profile, guards_of, load_profile
+from connectors.sources.file_snapshots.translate import crs_of, translate
+from connectors.sources.file_snapshots.works import Work, read_works
+from samenloop.errors import Reject
+from samenloop.source import Context, Page, SourceRecord
+
+
+class FileSnapshots:
+    """Full exports of a source: a folder or a web address, GeoJSON or CSV, mapped by a YAML profile.
+
+    Protocol  whole files, gzip or not; http(s) with ETag, no redirects, public addresses only
+    Cursor    time, hash and name of the last file; ETag, date and hash of the last answer
+    Identity  the profile's `id`; rows of one id are one work
+    Deletes   by absence in complete exports, after a grace; absence after the last known end is the normal close
+    """
+
+    name = "file-snapshots"
+
+    def open(self, profile: Path, context: Context) -> FileSource:
+        """Read *profile* and return its source. Raises BadSettings."""
+        return FileSource(load_profile(profile), profile.parent, context)
+
+
+class FileSource:
+    """One source of exports, as its profile describes it."""
+
+    connector = FileSnapshots.name
+
+    def __init__(
+        self, profile: Profile, base: Path, context: Context, transport: httpx.BaseTransport | None = None
+    ) -> None:
+        self.profile = profile
+        self.system, self.oin, self.guards = profile.urn, profile.oin, guards_of(profile)
+        remote = "://" in profile.files
+        self._pages = Download(profile, context.environment, transport) if remote else Folder(profile, base)
+
+    def fetch(self, cursor: str | None) -> Iterator[Page]:
+        """Yield the exports after *cursor*, oldest first. Raises Retry."""
+        return self._pages.pages(cursor)
+
+    def unpack(self, page: Page) -> Sequence[Work]:
+        """Read a whole export into works. Raises Reject(`envelope.…`) and Held(`snapshot.placeholder`)."""
+        return unpack(self.profile, page.body)[1]
+
+    def parse(self, raw: Work) -> SourceRecord:
+        """Translate one work. Raises Reject."""
+        return translate(self.profile, raw)
+
+    def day(self, instant: datetime) -> date:
+        """Return the local day of *instant* at the source."""
+        return instant.astimezone(self.profile.tz).date()
+
+
+def unpack(profile: Profile, body: bytes) -> tuple[Document, list[Work]]:
+    """Read the bytes of an export into a document and its works. Raises Reject(`envelope.…`), Held."""
+    document = read_document(body, profile.reading)
+    check_envelope(profile.expect, document, tuple(fields_of(profile.id.field)))
+    try:
+        crs_of(profile, document)
+    except Reject as error:
+        raise Reject("envelope.unexpected", f"{error.detail}: say in the profile which `crs` it is") from error
+    return document, read_works(profile.id, document)

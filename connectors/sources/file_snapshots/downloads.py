@@ -1,0 +1,139 @@
+"""An export at a web address: asked with ETag, limited in size and time, never followed elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from hashlib import sha256
+from typing import Any
+
+import httpx
+import orjson
+
+from connectors.sources.file_snapshots.folders import snapshot_moment
+from connectors.sources.file_snapshots.profile import Profile
+from samenloop import clock
+from samenloop.errors import BadSettings, Reject, Retry
+from samenloop.settings import Delivery
+from samenloop.source import Page, snapshot_id
+from samenloop.webhooks import Destinations
+
+_AGENT = "samenloop (file-snapshots)"
+_CODES = {401: "auth", 403: "auth", 407: "auth", 408: "timeout", 429: "rate-limited", 504: "timeout"}
+
+
+class Download:
+    """Asks one address and yields its answer when it is new. The cursor is JSON: ETag, last modified, hash."""
+
+    def __init__(
+        self, profile: Profile, environment: Mapping[str, str], transport: httpx.BaseTransport | None = None
+    ) -> None:
+        self.profile = profile
+        http = profile.http
+        self.destinations = Destinations(
+            Delivery(allow_http=http.allow_http, allow_destinations=list(http.allow_destinations))
+        )
+        self._check_form()
+        headers = {"user-agent": _AGENT, "accept": "application/geo+json, application/json, text/csv, */*;q=0.5"}
+        for name, value in http.headers.items():
+            headers[name.lower()] = value if isinstance(value, str) else _secret(value.env, environment)
+        self.client = httpx.Client(
+            headers=headers, timeout=http.timeout_seconds, follow_redirects=False, trust_env=False, transport=transport
+        )
+
+    def pages(self, cursor: str | None) -> Iterator[Page]:
+        """Yield the answer if it is not the one of *cursor*.
+
+        Raises Retry: `auth`, `rate-limited`, `timeout`, `http-error`, `oversize`.
+        """
+        known: dict[str, Any] = orjson.loads(cursor) if cursor else {}
+        self._check()
+        conditions = {"if-none-match": known.get("etag"), "if-modified-since": known.get("modified")}
+        try:
+            with self.client.stream(
+                "GET", self.profile.files, headers={name: value for name, value in conditions.items() if value}
+            ) as reply:
+                if reply.status_code == 304:
+                    return
+                _check_status(reply)
+                body = self._body(reply)
+        except httpx.TimeoutException as error:
+            raise Retry("timeout", "the address did not answer in time") from error
+        except httpx.HTTPError as error:
+            raise Retry("http-error", f"the address cannot be read ({type(error).__name__})") from error
+        except httpx.InvalidURL as error:
+            raise Retry("http-error", "the address is not one that can be asked") from error
+        digest = sha256(body).hexdigest()
+        if digest == known.get("hash"):
+            return
+        taken = snapshot_moment(self.profile, "", _modified(reply) or clock.now(), lambda: body)
+        new = {"etag": reply.headers.get("etag"), "modified": reply.headers.get("last-modified"), "hash": digest}
+        yield Page(snapshot_id(taken, digest), taken, orjson.dumps(new).decode(), self.profile.files, body)
+
+    def _body(self, reply: httpx.Response) -> bytes:
+        limit, until = self.profile.max_megabytes * 1_000_000, time.monotonic() + self.profile.http.timeout_seconds
+        parts, size = [], 0
+        for part in reply.iter_bytes():
+            size += len(part)
+            if size > limit:
+                raise Retry("oversize", f"the answer is larger than {limit} bytes (`max_megabytes`)")
+            if time.monotonic() > until:
+                raise Retry("timeout", "the answer takes too long (`http.timeout_seconds`)")
+            parts.append(part)
+        announced = reply.headers.get("content-length")
+        if announced and "content-encoding" not in reply.headers and int(announced) != size:
+            raise Retry("http-error", "the answer was cut off")
+        return b"".join(parts)
+
+    def _check_form(self) -> None:
+        try:
+            self.destinations.check_form(self.profile.files)
+        except Reject as error:
+            raise BadSettings([f"files: {_words(error)}"]) from error
+
+    def _check(self) -> None:
+        try:
+            self.destinations.check(self.profile.files)
+        except Reject as error:
+            raise Retry("http-error", _words(error)) from error
+        except Retry as error:
+            raise Retry("http-error", "the host name does not resolve") from error
+
+
+def _check_status(reply: httpx.Response) -> None:
+    status = reply.status_code
+    if status == 200:
+        return
+    code = _CODES.get(status, "http-error")
+    detail = "it sends elsewhere, which is not followed" if 300 <= status < 400 else "it refuses"
+    raise Retry(code, f"the address answered {status}: {detail}", after_seconds=_retry_after(reply))
+
+
+def _retry_after(reply: httpx.Response) -> float | None:
+    value = reply.headers.get("retry-after", "").strip()
+    if value.isdigit():
+        return float(min(int(value), 86400))
+    try:
+        return max(0.0, (parsedate_to_datetime(value) - clock.now()).total_seconds()) if value else None
+    except (ValueError, TypeError):
+        return None
+
+
+def _modified(reply: httpx.Response) -> datetime | None:
+    try:
+        return parsedate_to_datetime(reply.headers["last-modified"]).astimezone(UTC)
+    except (KeyError, ValueError, TypeError):
+        return None
+
+
+def _secret(name: str, environment: Mapping[str, str]) -> str:
+    if not environment.get(name):
+        raise BadSettings([f"http.headers: the environment variable {name} is not set"])
+    return environment[name]
+
+
+def _words(error: Reject) -> str:
+    what = error.detail.replace("the sink's", "the").replace("the sink", "the address")
+    return f"{what} (`http.allow_http`, `http.allow_destinations` allow more)"

@@ -1,0 +1,376 @@
+"""Moves a source's snapshots to Kafka: fetch, read, compare, write. The cursor is kept only when all of it is there.
+
+Changes, the states of their records and, last, the cursor with the account of the poll go out in transactions of about
+`kafka.batch_records` records. A process that dies half-way leaves whole chunks behind: the next one compares again,
+finds them done, and goes on with the same event ids. Two pollers of one source fence each other.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+from itertools import islice
+from uuid import UUID
+
+from samenloop import clock, metrics, plugins, settings
+from samenloop.contract import Codec, Envelope, classification
+from samenloop.errors import BadSettings, Held, Reject, Retry
+from samenloop.identity import check_oin, system_urn, uuid_of
+from samenloop.kafka import Writer
+from samenloop.letters import letter_output
+from samenloop.logs import get_logger
+from samenloop.model import DeadLetter, PlanChanged, PollOutcome, SourcePoll, SourceState, Visibility
+from samenloop.raw_pages import RawPages
+from samenloop.snapshots import Counts, Diff, Effect, Memory, Speaker, apply, diff, is_older
+from samenloop.source import Context, Page, Raw, Snapshot, Source, read_snapshot
+from samenloop.source_memory import (
+    Remembered,
+    decide,
+    decision_done,
+    held_snapshot,
+    held_text,
+    load_decision,
+    load_memory,
+    state_output,
+)
+from samenloop.stage import Output
+
+__all__ = ["Pump", "decide", "open_source", "run_source"]
+
+PLAN_CHANGED = "nl.samenloop.plan-changed.v1"
+SOURCE_POLLED = "nl.samenloop.source-polled.v1"
+WAIVED = "waived"
+"""In place of a held snapshot: its page is gone, so the next one is applied without guards."""
+FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 5.0, 3600.0
+_OUTCOMES = {
+    "auth": PollOutcome.AUTH,
+    "rate-limited": PollOutcome.RATE_LIMITED,
+    "timeout": PollOutcome.TIMEOUT,
+}
+_log = get_logger("source")
+
+
+def run_source(name: str, source: settings.Source, hub: settings.Hub, codec: Codec, stop: threading.Event) -> None:
+    """Read one source until *stop* is set; several processes may try, the last one to start has it.
+
+    Raises BadSettings for a profile that does not describe a source, or an OIN of the test range where that is refused.
+    """
+    opened = open_source(source, hub)
+    writer = Writer(hub.kafka, name)
+    metrics.start(connector=source.connector, source=name)
+    labels = {"connector": source.connector, "source": name}
+    metrics.SOURCE_INFO.labels(**labels).set(1)
+    metrics.SOURCE_FRESHNESS_OBJECTIVE_SECONDS.labels(**labels).set(source.freshness_seconds)
+    pump = None
+    failures = 0
+    while not stop.is_set():
+        try:
+            pump = pump or Pump(name, opened, hub, codec, writer, load_memory(hub.kafka, codec, name))
+            pump.poll(stop)
+            failures = 0
+            stop.wait(source.poll_every_seconds)
+        except Retry as error:
+            failures += 1
+            wait = _wait(error, failures, source.poll_every_seconds)
+            _log.warning(
+                "source.poll_failed", "The poll failed and is tried again.", **_fields(name, error), wait_seconds=wait
+            )
+            stop.wait(wait)
+
+
+def open_source(source: settings.Source, hub: settings.Hub) -> Source[Raw]:
+    """Open a source of the settings with the connector that it names. Raises BadSettings."""
+    connector = plugins.load("sources", source.connector)()
+    opened: Source[Raw] = connector.open(source.profile, Context(os.environ))
+    try:
+        check_oin(opened.oin, allow_test=hub.hub.allow_test_oin)
+    except Reject as error:
+        raise BadSettings([f"{source.profile}: oin: {error.detail}"]) from error
+    return opened
+
+
+class Pump:
+    """One source on its way to Kafka: what is remembered, and the writer of its slot."""
+
+    def __init__(
+        self, name: str, source: Source[Raw], hub: settings.Hub, codec: Codec, writer: Writer, known: Remembered
+    ) -> None:
+        self.name, self.source, self.hub, self.codec, self.writer = name, source, hub, codec, writer
+        self.memory: Memory = known.memory
+        self.decision: SourceState | None = known.decision
+        self.speaker = Speaker(name, source.system, source.oin)
+        self.pages = RawPages(hub.data_dir, name)
+        self.hub_urn = system_urn(hub.hub.oin, "samenloop")
+        self.letters: set[UUID] = set()
+        self.labels = {"connector": source.connector, "source": name}
+        self._show_state()
+
+    @property
+    def cursor(self) -> SourceState:
+        """The cursor record, an empty one before the first poll."""
+        return self.memory.cursor or SourceState(source=self.name, record="")
+
+    def poll(self, stop: threading.Event) -> None:
+        """Ask the source once and take every page it has. Raises Retry, after the failed poll was accounted for."""
+        started = clock.now()
+        try:
+            self._decided()
+            taken = 0
+            for page in self.source.fetch(self.cursor.cursor):
+                self.take(page, started)
+                taken += 1
+                started = clock.now()
+                if stop.is_set():
+                    return
+        except Retry as error:
+            outcome = _OUTCOMES.get(error.code, PollOutcome.HTTP_ERROR)
+            self._account(started, outcome, error=error)
+            raise
+        if not taken:
+            held = self.cursor.held is not None and self.cursor.held != WAIVED
+            self._account(started, PollOutcome.HELD if held else PollOutcome.UNCHANGED)
+
+    def take(self, page: Page, started: datetime, *, released: bool = False) -> None:
+        """Apply one page, refuse it, or hold it for an operator; either way the cursor moves past it."""
+        self.pages.put(page)
+        passed = replace(self.cursor, cursor=page.cursor)
+        if is_older(self.memory, page.snapshot_id):
+            _log.warning("source.older", "An older snapshot than the last one is ignored.", **self._of(page))
+            self._account(started, PollOutcome.UNCHANGED, page=page, cursor=passed)
+            return
+        waived = released or self.cursor.held == WAIVED
+        try:
+            snapshot = read_snapshot(self.source, page)
+            found = diff(
+                self.memory, snapshot, speaker=self.speaker, guards=self.source.guards, now=clock.now(), released=waived
+            )
+        except Reject as error:
+            _log.error(
+                "source.refused",
+                "The export is not complete or not what is expected; nothing of it is used.",
+                **self._of(page),
+                **_words(error),
+            )
+            self._account(started, PollOutcome.PARSE_ERROR, error=error, page=page, cursor=passed)
+        except Held as error:
+            self._hold(page, passed, started, error)
+        else:
+            self._write(page, snapshot, found, started)
+
+    def _hold(self, page: Page, passed: SourceState, started: datetime, error: Held) -> None:
+        event = "source.shrunk" if error.code == "snapshot.shrunk" else "source.held"
+        _log.error(
+            event,
+            "The snapshot is held; `samenloop source release` applies it, `discard` forgets it.",
+            **self._of(page),
+            **_words(error),
+        )
+        held = replace(passed, held=held_text(page.snapshot_id, error.code))
+        self._account(started, PollOutcome.HELD, error=error, page=page, cursor=held)
+
+    def _write(self, page: Page, snapshot: Snapshot, found: Diff, started: datetime) -> None:
+        """Write a snapshot's effects in chunks; the last one carries letters, cursor and account."""
+        chunks = list(_chunks(found.effects, max(1, self.hub.kafka.batch_records // 2)))
+        for chunk in chunks[:-1]:
+            with self.writer.transaction():
+                self._write_effects(chunk)
+            self.memory = apply(self.memory, chunk)
+        known = bool(snapshot.records or self.memory.records)
+        applied = snapshot.id if known else self.memory.snapshot_id
+        cursor = SourceState(source=self.name, record="", snapshot_id=applied, cursor=page.cursor)
+        letters = [letter for letter in found.dead_letters if letter.id not in self.letters]
+        last = chunks[-1] if chunks else []
+        self._account(
+            started, PollOutcome.OK, page=page, cursor=cursor, counts=found.counts, effects=last, letters=letters
+        )
+        self.memory = apply(self.memory, last)
+        self._tell(page, snapshot, found, letters)
+
+    def _account(
+        self,
+        started: datetime,
+        outcome: PollOutcome,
+        *,
+        error: Retry | Reject | Held | None = None,
+        page: Page | None = None,
+        cursor: SourceState | None = None,
+        counts: Counts | None = None,
+        effects: Sequence[Effect] = (),
+        letters: Sequence[DeadLetter] = (),
+    ) -> None:
+        """Write the end of a poll in one transaction: the last effects, letters, the cursor and the account."""
+        counts = counts or Counts()
+        now = clock.now()
+        poll = SourcePoll(
+            id=uuid_of("poll", self.name, started.isoformat(), page.snapshot_id if page else "-"),
+            source=self.name,
+            connector=self.source.connector,
+            started_at=started,
+            duration_ms=max(0, int((now - started).total_seconds() * 1000)),
+            outcome=outcome,
+            error_code=error.code if error else None,
+            detail=error.detail if error else None,
+            snapshot_id=page.snapshot_id if page else None,
+            read=counts.read,
+            created=counts.created,
+            updated=counts.updated,
+            removed=counts.removed,
+            unchanged=counts.unchanged,
+            rejected=counts.rejected,
+            newest_record_at=page.taken_at if page else None,
+        )
+        with self.writer.transaction():
+            self._write_effects(effects)
+            for letter in letters:
+                self.writer.write(letter_output(self.codec, self.source.system, letter))
+            if cursor is not None:
+                self.writer.write(state_output(self.codec, cursor))
+            self.writer.write(self._poll_output(poll))
+        if cursor is not None:
+            self.memory = Memory(cursor, self.memory.records)
+        self._count(poll, letters)
+
+    def _write_effects(self, effects: Sequence[Effect]) -> None:
+        for effect in effects:
+            if effect.change is not None:
+                self.writer.write(change_output(self.codec, effect.change))
+            self.writer.write(state_output(self.codec, effect.state))
+
+    def _poll_output(self, poll: SourcePoll) -> Output:
+        envelope = Envelope(
+            id=str(poll.id),
+            source=self.hub_urn,
+            type=SOURCE_POLLED,
+            time=poll.started_at,
+            subject=self.source.system,
+            partitionkey=self.name,
+            correlationid=str(poll.id),
+            classification=classification(Visibility.PARTNERS),
+        )
+        return Output("polls", self.name, self.codec.encode("polls", poll), self.codec.headers("polls", envelope))
+
+    def _decided(self) -> None:
+        """Carry out what an operator decided about the snapshot that is held."""
+        held = self.cursor.held
+        if held is None or held == WAIVED:
+            return
+        snapshot_id = held_snapshot(held)
+        self.pages.touch(snapshot_id)
+        decision = self.decision or load_decision(self.hub.kafka, self.codec, self.name)
+        self.decision = None
+        if decision is None or decision.snapshot_id != snapshot_id:
+            return
+        _log.info(
+            "source.decided",
+            "A decision about the held snapshot is carried out.",
+            source=self.name,
+            snapshot=snapshot_id,
+            decision=decision.held,
+        )
+        page = self.pages.get(snapshot_id, self.cursor.cursor or "") if decision.held == "release" else None
+        after = WAIVED if decision.held == "release" and page is None else None
+        cursor = replace(self.cursor, held=after)
+        with self.writer.transaction():
+            self.writer.write(state_output(self.codec, cursor))
+            self.writer.write(decision_done(self.name))
+        self.memory = Memory(cursor, self.memory.records)
+        if page is not None:
+            self.take(page, clock.now(), released=True)
+        self._show_state()
+
+    def _tell(self, page: Page, snapshot: Snapshot, found: Diff, letters: Sequence[DeadLetter]) -> None:
+        for letter in letters:
+            self.letters.add(letter.id)
+            _log.warning(
+                "source.record_rejected",
+                "A record is set aside.",
+                source=self.name,
+                code=letter.code,
+                detail=letter.detail,
+                letter=str(letter.id),
+            )
+        step, counts = found.step, found.counts
+        _log.debug(
+            "source.applied",
+            "A snapshot was applied.",
+            **self._of(page),
+            added=step.added,
+            gone=step.removed,
+            changed=step.changed,
+            read=counts.read,
+            published=sum(1 for _ in found.changes),
+        )
+        if snapshot.taken_at <= clock.now():
+            age = (clock.now() - snapshot.taken_at).total_seconds()
+            for _ in islice(found.changes, 1):
+                metrics.SOURCE_RECORD_AGE_SECONDS.labels(source=self.name).observe(age)
+
+    def _count(self, poll: SourcePoll, letters: Sequence[DeadLetter]) -> None:
+        """Count after success."""
+        metrics.SOURCE_POLLS_TOTAL.labels(**self.labels, outcome=poll.outcome.lower()).inc()
+        metrics.SOURCE_POLL_DURATION_SECONDS.labels(**self.labels).observe(poll.duration_ms / 1000)
+        metrics.SOURCE_RECORDS_READ_TOTAL.labels(**self.labels).inc(poll.read)
+        for outcome in ("created", "updated", "removed", "unchanged", "rejected"):
+            metrics.SOURCE_RECORDS_TOTAL.labels(**self.labels, outcome=outcome).inc(getattr(poll, outcome))
+        if poll.outcome in (PollOutcome.OK, PollOutcome.UNCHANGED):
+            metrics.SOURCE_LAST_SUCCESS_TIMESTAMP_SECONDS.labels(**self.labels).set(clock.now().timestamp())
+        if poll.outcome is PollOutcome.OK and poll.newest_record_at:
+            newest = metrics.SOURCE_NEWEST_RECORD_TIMESTAMP_SECONDS.labels(**self.labels)
+            newest.set(poll.newest_record_at.timestamp())
+        for letter in letters:
+            metrics.DLQ_RECORDS_TOTAL.labels(topic=self.name, reason=letter.reason.lower()).inc()
+        self._show_state(failed=poll.outcome not in (PollOutcome.OK, PollOutcome.UNCHANGED, PollOutcome.HELD))
+
+    def _show_state(self, *, failed: bool = False) -> None:
+        held = self.cursor.held is not None and self.cursor.held != WAIVED
+        current = "held" if held else "failed" if failed else "running"
+        for state in ("running", "paused", "held", "failed"):
+            metrics.SOURCE_STATE.labels(**self.labels, state=state).set(state == current)
+
+    def _of(self, page: Page) -> dict[str, str]:
+        return {"source": self.name, "page": page.name, "snapshot": page.snapshot_id}
+
+
+def change_output(codec: Codec, change: PlanChanged) -> Output:
+    """Return the record to write for a change; its event id is `origin.event_id`."""
+    visibility = change.plan.visibility if change.plan else Visibility.RESTRICTED
+    envelope = Envelope(
+        id=change.origin.event_id,
+        source=change.origin.system,
+        type=PLAN_CHANGED,
+        time=change.recorded_at,
+        subject=change.plan_id,
+        partitionkey=change.plan_id,
+        correlationid=change.origin.event_id,
+        classification=classification(visibility),
+    )
+    value = codec.encode("plan-changes", change)
+    return Output("plan-changes", change.plan_id, value, codec.headers("plan-changes", envelope))
+
+
+def _chunks(effects: Sequence[Effect], size: int) -> Iterator[Sequence[Effect]]:
+    """Split into chunks; what publishes nothing is all in the last one, so that a crash half-way can be counted."""
+    publishing = [effect for effect in effects if effect.change is not None]
+    quiet = [effect for effect in effects if effect.change is None]
+    whole = len(publishing) // size * size
+    for start in range(0, whole, size):
+        yield publishing[start : start + size]
+    yield [*publishing[whole:], *quiet]
+
+
+def _wait(error: Retry, failures: int, poll_every_seconds: float) -> float:
+    if error.after_seconds is not None:
+        return min(max(error.after_seconds, 1.0), LONGEST_WAIT_SECONDS * 24)
+    backed_off = FIRST_WAIT_SECONDS * 2 ** min(failures - 1, 12)
+    return float(min(backed_off, max(poll_every_seconds, 1.0), LONGEST_WAIT_SECONDS))
+
+
+def _fields(name: str, error: Retry) -> dict[str, str]:
+    return {"source": name, "code": error.code, "detail": error.detail}
+
+
+def _words(error: Reject | Held) -> dict[str, str]:
+    return {"code": error.code, "detail": error.detail}
