@@ -1,0 +1,51 @@
+# Two commands to begin with: `make demo` and `make test`. `make help` lists the rest.
+PY := .venv/bin/python
+UV ?= $(or $(shell command -v uv),.venv/bin/uv)
+ONCE ?=
+ROUNDS ?= 3
+ARGS ?=
+COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-emit-find-links --no-header pyproject.toml
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench bench-setup chaos lock clean prepare prepare-test
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F '\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+demo: prepare ## Play an invented region through a real hub (ONCE=1: end by itself)
+	@$(PY) -m samenloop.cli demo $(if $(filter-out 0,$(ONCE)),--once)
+
+test: lint ## Run every check and every test, the real broker and registry included (ARGS: for pytest)
+	@$(PY) -m pytest $(ARGS)
+
+lint: prepare-test ## Check style, types, import directions and declared dependencies
+	@$(PY) -m ruff check --quiet .
+	@$(PY) -m ruff format --quiet --check .
+	@$(PY) -m mypy
+	@.venv/bin/lint-imports --cache-dir .import_linter_cache
+	@.venv/bin/deptry .
+
+bench: prepare-test ## Measure; prints a table and writes build/bench.json
+	@$(PY) -m benchmarks $(ARGS)
+
+bench-setup: ## Install the peers that bench compares with (Debian's PostgreSQL and PostGIS), as root
+	@benchmarks/setup.sh
+
+chaos: prepare-test ## Kill, freeze and restart everything for ROUNDS=n rounds; prints a table
+	@$(PY) -m tests.chaos --rounds $(ROUNDS)
+
+lock: ## Resolve both lock files anew (needs uv)
+	@command -v $(UV) >/dev/null || { echo "uv: not found. Install it: .venv/bin/python -m pip install uv" >&2; exit 1; }
+	@$(COMPILE) --extra local --extra build --extra bench --extra dev --output-file requirements-dev.lock
+	@$(COMPILE) --extra local --extra build --constraints requirements-dev.lock --no-annotate --output-file requirements.lock
+
+clean: ## Remove what was built and installed here, .venv included
+	@rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+prepare:
+	@deploy/prepare.sh demo
+
+prepare-test:
+	@deploy/prepare.sh test
