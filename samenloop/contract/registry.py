@@ -7,12 +7,13 @@ check, which is why only a release registers or deletes anything.
 from __future__ import annotations
 
 import json
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import httpx
 from confluent_kafka.schema_registry import Schema as Text
 from confluent_kafka.schema_registry import SchemaRegistryClient
+from confluent_kafka.schema_registry.common._httpx_compat import httpx  # the library whose errors the client lets out
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 
 from samenloop.contract import files
@@ -33,6 +34,7 @@ class Registry:
         self._client = SchemaRegistryClient.new_client(
             {"url": url, "timeout": timeout_s, "max.retries": retries, "retries.wait.ms": 200}
         )
+        weakref.finalize(self, self._client.close)
 
     def schema(self, schema_id: int) -> Schema:
         """Return the schema of an id. Raises Reject("schema.unknown-id")."""
