@@ -7,5 +7,6 @@ One file per concern: `profile` (the keys), `documents` and `envelopes` (is it a
 
 from connectors.sources.file_snapshots.connector import FileSnapshots
 from connectors.sources.file_snapshots.profile import Profile, load_profile
+from connectors.sources.file_snapshots.report import ReadResult, Report, check_profile, read_plans
 
-__all__ = ["FileSnapshots", "Profile", "load_profile"]
+__all__ = ["FileSnapshots", "Profile", "ReadResult", "Report", "check_profile", "load_profile", "read_plans"]

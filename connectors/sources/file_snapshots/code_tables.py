@@ -143,8 +143,8 @@ class Looked(Generic[V]):
     notes: tuple[Note, ...] = ()
 
 
-def look_up(table: CodeTable[V], row: Row) -> Looked[V]:
-    """Return the word of the hub for *row*; an unlisted code is noted as `code.unmapped`."""
+def look_up(table: CodeTable[V], row: Row, key: str = "") -> Looked[V]:
+    """Return the word of the hub for *row*; an unlisted code is noted as `code.unmapped` of the table *key*."""
     for rule in table.when:
         if rule.holds(row, table.field):
             return Looked(rule.is_)
@@ -155,7 +155,7 @@ def look_up(table: CodeTable[V], row: Row) -> Looked[V]:
     if listed is not None:
         return Looked(listed)
     unmapped = bool(table.map or table.when or table.field)
-    return Looked(table.default, (Note("code.unmapped", AND.join(table.field), code),) if unmapped else ())
+    return Looked(table.default, (Note("code.unmapped", AND.join(table.field), code, key),) if unmapped else ())
 
 
 def joined(row: Row, fields: tuple[str, ...]) -> str | None:

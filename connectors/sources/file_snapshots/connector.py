@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 
@@ -18,6 +19,9 @@ from connectors.sources.file_snapshots.translate import crs_of, translate
 from connectors.sources.file_snapshots.works import Work, read_works
 from samenloop.errors import Reject
 from samenloop.source import Context, Page, SourceRecord
+
+if TYPE_CHECKING:
+    from connectors.sources.file_snapshots.report import ReadResult, Report
 
 
 class FileSnapshots:
@@ -34,6 +38,16 @@ class FileSnapshots:
     def open(self, profile: Path, context: Context) -> FileSource:
         """Read *profile* and return its source. Raises BadSettings."""
         return FileSource(load_profile(profile), profile.parent, context)
+
+    def check(self, profile: Path, files: Sequence[Path] | None = None) -> Report:
+        """Say how the rows of *files*, or of the newest export, map. Raises BadSettings, Retry."""
+        return self.read_plans(files, profile).report
+
+    def read_plans(self, files: Sequence[Path] | Path | None, profile: Path) -> ReadResult:
+        """Read the plans in *files*, without a hub. Raises BadSettings, Retry."""
+        from connectors.sources.file_snapshots import report  # noqa: PLC0415 - a running source needs no report
+
+        return report.read_plans(files, profile)
 
 
 class FileSource:

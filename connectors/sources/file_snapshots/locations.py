@@ -30,6 +30,7 @@ Box = tuple[float, float, float, float]
 _SRID = re.compile(r"^\s*SRID=\d+;\s*", re.IGNORECASE)
 _PAIR = re.compile(r"\s*([-+]?\d+(?:[.,]\d+)?)\s*[,; ]\s*([-+]?\d+(?:[.,]\d+)?)\s*")
 _EDGE_DEGREES = 0.05
+MOST_VERTICES = 2000
 _MAKERS: dict[str, Callable[[Any], BaseGeometry]] = {}
 
 
@@ -104,6 +105,22 @@ def collect(shapes: Sequence[BaseGeometry]) -> BaseGeometry | None:
     maker = {"Point": shapely.MultiPoint, "LineString": shapely.MultiLineString, "Polygon": shapely.MultiPolygon}
     kind = kinds.pop() if len(kinds) == 1 else ""
     return maker[kind](flat) if kind in maker else shapely.GeometryCollection(flat)
+
+
+def thinned(shape: BaseGeometry) -> tuple[BaseGeometry, float]:
+    """Return a shape of at most `MOST_VERTICES` vertices, and by how much it was simplified in units of its CRS.
+
+    rule: contract.md 8.
+    """
+    tolerance = 0.0
+    thin = shape
+    west, south, east, north = shape.bounds
+    while shapely.get_num_coordinates(thin) > MOST_VERTICES:
+        tolerance = tolerance * 2 or math.hypot(east - west, north - south) / 100_000
+        thin = shapely.simplify(shape, tolerance, preserve_topology=True)
+        if tolerance > math.hypot(east - west, north - south):
+            return shapely.envelope(shape), tolerance
+    return thin, tolerance
 
 
 def check_place(shape: BaseGeometry, crs: str, box: Box | None) -> Note | None:

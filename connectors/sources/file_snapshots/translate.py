@@ -13,7 +13,7 @@ from connectors.sources.file_snapshots.dates import read_date
 from connectors.sources.file_snapshots.documents import Document
 from connectors.sources.file_snapshots.fields import Row, as_text, fields_of, one_line, shape_of
 from connectors.sources.file_snapshots.fingerprints import fingerprint
-from connectors.sources.file_snapshots.locations import collect, read_place
+from connectors.sources.file_snapshots.locations import MOST_VERTICES, collect, read_place, thinned
 from connectors.sources.file_snapshots.owners import check_mandate, read_owner, read_parties
 from connectors.sources.file_snapshots.periods import envelope, read_period
 from connectors.sources.file_snapshots.privacy import is_personal, names_a_person
@@ -39,6 +39,7 @@ from samenloop.source import Note, SourceRecord
 V = TypeVar("V")
 MOST_FIELDS, LONGEST_FIELD = 50, 500
 LONGEST_TITLE, LONGEST_TEXT = 200, 4000
+METRES_IN_A_DEGREE = 111_320.0
 REFERENCE_URN = "urn:samenloop:reference:"
 
 
@@ -86,34 +87,34 @@ class _Translation:
             title=self._text(p.title, LONGEST_TITLE) or self.local_id,
             description=self._text(p.description, LONGEST_TEXT),
             parties=read_parties(p.parties, p.owner, row),
-            kind=self._code(p.kind, PlanKind.WORKS),
-            phase=self._code(p.phase, Phase.UNKNOWN),
-            certainty=self._code(p.certainty, Certainty.UNKNOWN),
-            visibility=self._code(p.visibility, Visibility.RESTRICTED),
+            kind=self._code("kind", p.kind, PlanKind.WORKS),
+            phase=self._code("phase", p.phase, Phase.UNKNOWN),
+            certainty=self._code("certainty", p.certainty, Certainty.UNKNOWN),
+            visibility=self._code("visibility", p.visibility, Visibility.RESTRICTED),
             audience=p.audience,
             period=period,
             work_periods=work_periods,
             geometry=self._geometry(),
             work_kinds=self._work_kinds(),
-            ground_disturbing=self._optional(p.ground_disturbing),
-            traffic_impact=self._code(p.traffic_impact, TrafficImpact.UNKNOWN),
+            ground_disturbing=self._optional("ground_disturbing", p.ground_disturbing),
+            traffic_impact=self._code("traffic_impact", p.traffic_impact, TrafficImpact.UNKNOWN),
             permit_submission=self._day(p.permit_submission),
             references=self._references(),
             contact=self._contact(),
             source_fields=self._source_fields(),
         )
 
-    def _optional(self, table: CodeTable[V]) -> V | None:
-        looked = look_up(table, self.row)
+    def _optional(self, key: str, table: CodeTable[V]) -> V | None:
+        looked = look_up(table, self.row, key)
         self.notes += looked.notes
         return looked.value
 
-    def _code(self, table: CodeTable[V], fallback: V) -> V:
-        value = self._optional(table)
+    def _code(self, key: str, table: CodeTable[V], fallback: V) -> V:
+        value = self._optional(key, table)
         return fallback if value is None else value
 
     def _work_kinds(self) -> tuple[str, ...]:
-        found: tuple[str, ...] | None = self._optional(self.profile.work_kinds)
+        found: tuple[str, ...] | None = self._optional("work_kinds", self.profile.work_kinds)
         return tuple(sorted(set(found or ())))
 
     def _text(self, names: Sequence[str], limit: int) -> str | None:
@@ -149,7 +150,13 @@ class _Translation:
         if shape is None:
             self.notes.append(Note("geometry.missing"))
             return None
-        return border.to_model(shape, crs, p.geometry.accuracy_m)
+        shape, tolerance = thinned(shape)
+        accuracy = p.geometry.accuracy_m
+        if tolerance:
+            self.notes.append(Note("geometry.simplified", detail=f"more than {MOST_VERTICES} vertices"))
+            metres = tolerance * (METRES_IN_A_DEGREE if crs == "EPSG:4326" else 1.0)
+            accuracy = max(accuracy or 0.0, round(metres, 2))
+        return border.to_model(shape, crs, accuracy)
 
     def _day(self, name: str | None) -> date | None:
         value = self.row.value(name) if name else None

@@ -1,0 +1,110 @@
+"""The report of `samenloop source check` in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from connectors.sources.file_snapshots.report import FileReport, Finding, Report
+from samenloop import geometry as border
+from samenloop.model import Period, Plan
+
+_MEANING = {
+    "id.duplicate": "rows share an id with others: taken as one work",
+    "period.missing": "no first or last day",
+    "period.open-end": "an end that means no end",
+    "period.end-at-midnight": "an end at exactly 00:00 (`period.midnight_end`)",
+    "period.end-before-start": "the end lies before the start: such a plan is not matched",
+    "duration.unreadable": "a length that cannot be read",
+    "date.unreadable": "a date that cannot be read",
+    "geometry.missing": "no location",
+    "geometry.empty": "an empty shape: no location",
+    "geometry.zero-coordinate": "at 0, 0: no location",
+    "geometry.axes-swapped": "x and y are swapped: no location",
+    "geometry.outside-area": "too far away: no location",
+    "geometry.not-finite": "coordinates that are no numbers: no location",
+    "geometry.simplified": "simplified",
+    "personal.dropped": "dropped",
+    "personal.text-withheld": "text withheld: e-mail address, telephone number or BSN",
+}
+
+
+def words(report: Report) -> str:
+    """Return the report as lines of text."""
+    lines = [f"{report.profile}: {report.system}"]
+    for file in report.files:
+        lines += ["", *_file(file)]
+    lines += ["", "All well." if report.ok else "See above: not everything maps."]
+    return "\n".join(lines)
+
+
+def _file(file: FileReport) -> Iterator[str]:
+    taken = f"{file.taken_at:%Y-%m-%d %H:%M} UTC" if file.taken_at else "unknown"
+    if file.problem:
+        yield f"{file.name}: NOT USED ({file.problem_code}): {file.problem}"
+        return
+    refused = sum(refusal.count for refusal in file.refused)
+    yield (
+        f"{file.name}: {file.format}, {file.encoding}, {file.crs}, taken {taken}: "
+        f"{file.rows} rows, {file.works} works, {file.plans} plans, {refused} refused"
+    )
+    yield from _section("Refused", (_refusal(r.code, r.count, r.detail, r.places) for r in file.refused))
+    yield from _section(
+        "Fields that the profile names and no row has",
+        (f"{m.name} ({m.key})" + (f": did you mean {m.suggestion}?" if m.suggestion else "") for m in file.missing),
+    )
+    yield from _section(
+        "Codes that are not mapped",
+        (f"{u.key}: {u.field} = {', '.join(f'{code!r} {count}x' for code, count in u.codes)}" for u in file.unmapped),
+    )
+    yield from _section("Personal data", map(_finding, file.personal))
+    yield from _section("Places", [*map(_finding, file.places), *_where(file)])
+    yield from _section("Odd", map(_finding, file.odd))
+    yield from _section("Plans", (f"{name}: {_counts(counts)}" for name, counts in file.counts.items() if counts))
+    yield from _section("Period", [f"{file.first_day or '?'} .. {file.last_day or '?'}"])
+    yield from _section("Fields that go along as source_fields", [", ".join(file.kept_fields)] * bool(file.kept_fields))
+    yield from _section("Samples", map(_plan, file.samples))
+
+
+def _section(title: str, lines: Iterable[str]) -> Iterator[str]:
+    found = list(lines)
+    if found:
+        yield f"  {title}"
+        yield from (f"    {line}" for line in found)
+
+
+def _refusal(code: str, count: int, detail: str, places: tuple[str, ...]) -> str:
+    more = ", …" if count > len(places) else ""
+    return f"{count}x {code}: {detail} [{', '.join(places)}{more}]"
+
+
+def _finding(finding: Finding) -> str:
+    about = _MEANING.get(finding.code, finding.code)
+    name = f"{finding.field}: " if finding.field else ""
+    detail = f" ({finding.detail})" if finding.detail else ""
+    return f"{finding.count}x {name}{about}{detail}"
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.items())
+
+
+def _where(file: FileReport) -> list[str]:
+    if file.bounds_wgs84 is None:
+        return []
+    west, south, east, north = file.bounds_wgs84
+    return [f"all within {west}, {south} .. {east}, {north} (longitude, latitude)"]
+
+
+def _plan(plan: Plan) -> str:
+    kinds = ", ".join(kind.rpartition(":")[2] for kind in plan.work_kinds) or "no kinds of work"
+    shape = border.read_wkb(plan.geometry.wkb).geom_type if plan.geometry else "no location"
+    owner = plan.owner.name or plan.owner.oin
+    return (
+        f"{plan.local_id}: {plan.title!r}, {owner}, {plan.kind}, {plan.phase}/{plan.certainty}, "
+        f"{_period(plan.period)}, {kinds}, {shape}, {plan.visibility}"
+    )
+
+
+def _period(period: Period) -> str:
+    end = period.end or f"open ({period.end_kind})"
+    return f"{period.start or '?'} .. {end} by {period.precision}"
