@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from samenloop import clock
-from samenloop.cli.options import Config, Json, Limit, codec_of, hub_of
+from samenloop.cli.options import Config, Json, Limit, codec_of, hub_of, reaching
 from samenloop.cli.output import emit, say, table
 from samenloop.contract import Codec, to_json
 from samenloop.errors import BadSettings, Reject
 from samenloop.model import DeadLetter
+from samenloop.settings import Hub
 
 _AGE = re.compile(r"(\d{1,6})([mhd])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
@@ -49,7 +48,7 @@ def list_(
     hub = hub_of(config)
     found = [
         letter
-        for letter in _letters(config, codec_of(hub))
+        for letter in _letters(hub, codec_of(hub))
         if (source is None or source in (letter.stage, letter.system) or _source_of(letter) == source)
         and (code is None or letter.code == code or letter.code.startswith(f"{code}."))
         and (topic is None or letter.topic == topic)
@@ -90,7 +89,7 @@ def show(
     """
     hub = hub_of(config)
     codec = codec_of(hub)
-    found = {letter.id: letter for letter in _letters(config, codec) if str(letter.id).startswith(id_.lower())}
+    found = {letter.id: letter for letter in _letters(hub, codec) if str(letter.id).startswith(id_.lower())}
     if len(found) != 1:
         say(f"{len(found) or 'No'} records that were set aside have an id that begins with {id_}.")
         return 1
@@ -104,12 +103,12 @@ def show(
     return 0
 
 
-def _letters(config: Path | None, codec: Codec) -> Iterator[DeadLetter]:
+def _letters(hub: Hub, codec: Codec) -> list[DeadLetter]:
     from samenloop.kafka import read_topic
 
-    for record in read_topic(hub_of(config).kafka, "dead-letters"):
-        if record.value is not None:
-            yield codec.decode("dead-letters", record.value, record.headers)
+    with reaching(hub):
+        records = [record for record in read_topic(hub.kafka, "dead-letters") if record.value is not None]
+        return [codec.decode("dead-letters", record.value or b"", record.headers) for record in records]
 
 
 def _describe(letter: DeadLetter, decoded: object) -> None:

@@ -14,7 +14,8 @@ def apply(*, config: Config = None) -> None:
     from samenloop.kafka import apply_topics
 
     hub = hub_of(config)
-    lines = apply_topics(hub.kafka)
+    with reaching(hub):
+        lines = apply_topics(hub.kafka)
     for line in lines:
         say(line)
     if not lines:

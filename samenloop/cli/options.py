@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -67,11 +68,20 @@ def codec_of(hub: Hub) -> Codec:
 
 @contextmanager
 def reaching(hub: Hub) -> Iterator[None]:
-    """Let a registry that cannot be reached be told with its address and what to do."""
+    """Let a Kafka or registry that cannot be used be told with its address and what to do."""
     try:
         yield
     except Retry as error:
-        if not error.code.startswith("registry."):
+        if error.code.startswith("registry."):
+            advice = f"Is it running at {hub.registry.url}? The setting is registry.url."
+        elif error.code == "kafka.unavailable":
+            advice = f"Is Kafka running at {hub.kafka.bootstrap_servers}? The setting is kafka.bootstrap_servers."
+        else:
             raise
-        advice = f"Is it running at {hub.registry.url}? The setting is registry.url."
-        raise Retry(error.code, f"{error.detail}. {advice}", after_seconds=error.after_seconds) from error
+        raise Retry(error.code, f"{_plain(error.detail)}. {advice}", after_seconds=error.after_seconds) from error
+
+
+def _plain(detail: str) -> str:
+    """Return what librdkafka says without its code numbers."""
+    found = re.search(r'str="([^"]+)"', detail)
+    return found[1] if found else detail

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from samenloop import clock
-from samenloop.cli.options import Config, Json, codec_of, hub_of
+from samenloop.cli.options import Config, Json, codec_of, hub_of, reaching
 from samenloop.cli.output import emit, say, table
 from samenloop.model import Clearance, Partner
 
@@ -37,7 +37,8 @@ def add(
     from samenloop.partners import add_partner
 
     hub = hub_of(config)
-    partner, key = add_partner(hub, codec_of(hub), oin, name, clearance=Clearance(clearance), now=clock.now())
+    with reaching(hub):
+        partner, key = add_partner(hub, codec_of(hub), oin, name, clearance=Clearance(clearance), now=clock.now())
     if json:
         emit({**_fields(partner), "api_key": key})
     else:
@@ -50,7 +51,8 @@ def list_(*, config: Config = None, json: Json = False) -> None:
     from samenloop.partners import read_partners
 
     hub = hub_of(config)
-    partners = sorted(read_partners(hub, codec_of(hub)).values(), key=lambda partner: partner.name)
+    with reaching(hub):
+        partners = sorted(read_partners(hub, codec_of(hub)).values(), key=lambda partner: partner.name)
     if json:
         emit([_fields(partner) for partner in partners])
     elif not partners:
@@ -71,7 +73,8 @@ def revoke(oin: Oin, /, *, config: Config = None) -> None:
     from samenloop.partners import revoke_partner
 
     hub = hub_of(config)
-    partner = revoke_partner(hub, codec_of(hub), oin, now=clock.now())
+    with reaching(hub):
+        partner = revoke_partner(hub, codec_of(hub), oin, now=clock.now())
     say(f"{partner.name} ({partner.oin}) no longer has access.")
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from cyclopts import Parameter
 
 from samenloop import clock
-from samenloop.cli.options import Config, Json, codec_of, hub_of
+from samenloop.cli.options import Config, Json, codec_of, hub_of, reaching
 from samenloop.cli.output import emit, say, table
 from samenloop.errors import BadSettings
 from samenloop.model import Subscription, SubscriptionStatus
@@ -56,7 +56,8 @@ def add(
 
     wish = _wish(file, subscriber=subscriber, sink=sink, bbox=bbox, crs=crs, about=about, min_severity=min_severity)
     hub = hub_of(config)
-    subscription, secret = add_subscription(hub, codec_of(hub), wish, now=clock.now())
+    with reaching(hub):
+        subscription, secret = add_subscription(hub, codec_of(hub), wish, now=clock.now())
     if json:
         emit({**_fields(subscription), "secret": secret})
     else:
@@ -69,7 +70,9 @@ def list_(*, config: Config = None, json: Json = False) -> None:
     from samenloop.subscriptions import read_subscriptions
 
     hub = hub_of(config)
-    found = sorted(read_subscriptions(hub, codec_of(hub)).values(), key=lambda x: (x.subscriber_oin, x.created_at))
+    with reaching(hub):
+        subscriptions = read_subscriptions(hub, codec_of(hub)).values()
+    found = sorted(subscriptions, key=lambda x: (x.subscriber_oin, x.created_at))
     if json:
         emit([_fields(subscription) for subscription in found])
     elif not found:
@@ -90,7 +93,8 @@ def end(id_: Annotated[UUID, Parameter(name="ID")], /, *, config: Config = None)
     from samenloop.subscriptions import change_status
 
     hub = hub_of(config)
-    ended = change_status(hub, codec_of(hub), id_, SubscriptionStatus.ENDED, now=clock.now())
+    with reaching(hub):
+        ended = change_status(hub, codec_of(hub), id_, SubscriptionStatus.ENDED, now=clock.now())
     say(f"Subscription {ended.id} of {ended.subscriber_oin} has ended.")
 
 

@@ -111,13 +111,13 @@ def _prepare(hub: Hub) -> None:
     from samenloop.contract.registry import register_schemas
     from samenloop.kafka import apply_topics
 
-    if hub.local:
-        with reaching(hub):
+    with reaching(hub):
+        if hub.local:
             register_schemas(hub.registry.url, hub.kafka.prefix)
-    else:
-        codec_of(hub)
-    for line in apply_topics(hub.kafka):
-        say(line)
+        else:
+            codec_of(hub)
+        for line in apply_topics(hub.kafka):
+            say(line)
 
 
 @contextmanager
