@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -23,6 +23,8 @@ from samenloop import model
 from samenloop.errors import Reject
 
 CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
+_RD_AREA = (3.2, 50.7, 7.3, 53.7)
+_WORLD_MAPS = frozenset({"EPSG:3857", "EPSG:3395", "EPSG:6933", "EPSG:8857"})
 _EPSG_URI = "http://www.opengis.net/def/crs/EPSG/0/"
 _CODE = re.compile(r"(?:EPSG:|urn:ogc:def:crs:EPSG:[^:]*:|https?://www\.opengis\.net/def/crs/EPSG/[^/]+/)(\d+)")
 _CRS84_NAMES = re.compile(
@@ -130,6 +132,38 @@ def to_metric_many(geometries: Sequence[model.Geometry | None], metric_crs: str)
         finite = np.isfinite(shapely.bounds(shapes)).all(axis=1) | shapely.is_empty(shapes)
         result[indexes] = np.where(finite, shapes, None)
     return result
+
+
+def fitting_metric_crs(geometries: Iterable[model.Geometry | None]) -> str:
+    """Return a projected CRS in metres in which distances between *geometries* are true, as `EPSG:<number>`.
+
+    The one they are all given in when it has metres and is no world map; else RD in the Netherlands and the UTM zone of
+    the first one elsewhere. Raises Reject for a geometry that cannot be read.
+    """
+    present = [geometry for geometry in geometries if geometry is not None]
+    codes = {epsg_of(geometry.crs) for geometry in present}
+    if len(codes) == 1 and _is_metric(only := next(iter(codes))):
+        return only
+    for geometry in present:
+        shape = to_metric(geometry, "EPSG:4326")
+        if not shape.is_empty:
+            east, north = shape.centroid.coords[0]
+            if _RD_AREA[0] <= east <= _RD_AREA[2] and _RD_AREA[1] <= north <= _RD_AREA[3]:
+                break
+            zone = min(max(int((east + 180) // 6) + 1, 1), 60)
+            return f"EPSG:{(32600 if north >= 0 else 32700) + zone}"
+    return "EPSG:28992"
+
+
+@lru_cache(maxsize=64)
+def _is_metric(code: str) -> bool:
+    if code in _WORLD_MAPS:
+        return False
+    try:
+        crs = pyproj.CRS(code)
+    except CRSError as error:
+        raise Reject("geometry.crs-unknown", f"PROJ does not know {code}") from error
+    return bool(crs.is_projected and all(axis.unit_conversion_factor == 1 for axis in crs.axis_info[:2]))
 
 
 def repair(shape: BaseGeometry) -> tuple[BaseGeometry | None, bool]:

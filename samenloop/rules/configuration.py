@@ -39,6 +39,7 @@ Language = Literal["nl", "en"]
 PLACEHOLDERS = frozenset(
     {"a", "b", "owner_a", "owner_b", "owner", "plan", "title", "severity", "reason", "n", "metres", "area"}
     | {"place", "distance_m", "overlap_m2", "shared_length_m"}
+    | {"plans", "conflicts", "counts", "chances"}
     | {"time", "days", "period", "from", "to", "new_start", "old_start"}
 )
 
@@ -223,6 +224,7 @@ class Words(yamlfile.Model):
     confirm_dates: Template
     confirm_geometry: Template
     closed: Template
+    summary: Template
     reasons: dict[str, str]
 
 
@@ -252,7 +254,7 @@ class Rules(yamlfile.Model):
     def _over_shipped(cls, data: Any, info: ValidationInfo) -> Any:
         return _laid_over((info.context or {}).get("shipped", {}), data)
 
-    @cached_property
+    @property
     def rule_version(self) -> str:
         """`<authority>@<version>`, as findings cite it."""
         return f"{self.authority}@{self.version}"

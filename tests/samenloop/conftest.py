@@ -21,6 +21,20 @@ def rules() -> Rules:
 
 
 @pytest.fixture(scope="session")
+def changed_rules(rules: Rules) -> Callable[..., Rules]:
+    """Return a maker of other configurations: `changed_rules(2, {"CLASH.WORKS": {"distance_m": 2}})`."""
+
+    def make(version: int, changes: dict[str, dict[str, Any]]) -> Rules:
+        data = rules.model_dump(by_alias=True)
+        data["version"] = version
+        for rule_id, values in changes.items():
+            data["rules"][rule_id] |= values
+        return Rules.model_validate(data)
+
+    return make
+
+
+@pytest.fixture(scope="session")
 def make_plan() -> PlanMaker:
     """Return a maker of plans: `make_plan("A", "R(121000 487000,121020 487010)", "2027-03-01", "2027-04-30", …)`.
 

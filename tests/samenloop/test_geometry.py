@@ -57,6 +57,25 @@ def test_coordinates_without_a_place_are_rejected() -> None:
     assert [shape is None for shape in many] == [True, False, True, True]
 
 
+@pytest.mark.parametrize(
+    ("where", "crs", "expected"),
+    [
+        ("POINT (121000 487000)", "EPSG:28992", "EPSG:28992"),
+        ("POINT (149000 170000)", "EPSG:31370", "EPSG:31370"),
+        ("POINT (4.9 52.37)", "EPSG:4326", "EPSG:28992"),
+        ("POINT (8.4 49.0)", "EPSG:4326", "EPSG:32632"),
+        ("POINT (935000 6275000)", "EPSG:3857", "EPSG:32632"),
+        ("POINT (-70.6 -33.4)", "EPSG:4326", "EPSG:32719"),
+        ("POINT (1000000 200000)", "EPSG:2263", "EPSG:32618"),
+    ],
+)
+def test_a_fitting_crs_has_true_metres(where: str, crs: str, expected: str) -> None:
+    """Metres of the plans' own CRS are kept; degrees, feet and world maps give way to RD or a UTM zone."""
+    found = geometry.fitting_metric_crs([None, geometry.to_model(shapely.from_wkt(where), crs)])
+
+    assert found == expected
+
+
 def test_a_bow_tie_keeps_both_halves() -> None:
     """rules.md 11, example 13: the repaired area is 195 m2."""
     bow = shapely.from_wkt("POLYGON((121000 487000,121030 487015,121030 487000,121000 487010,121000 487000))")

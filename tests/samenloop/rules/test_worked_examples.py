@@ -145,13 +145,14 @@ def test_worked_example(case: Case, make_plan: Callable[..., model.Plan], rules:
         assert case.narrow is None or metres == [case.narrow]
 
 
-def test_example_9_same_owner_included(make_plan: Callable[..., model.Plan], rules: Rules) -> None:
+def test_example_9_same_owner_included(
+    make_plan: Callable[..., model.Plan], changed_rules: Callable[..., Rules]
+) -> None:
     """With include_same_owner two plans of one owner are judged as any other pair."""
     owner = "00000099000000000005"
-    clash = rules.rules.clash.model_copy(update={"include_same_owner": True})
-    including = rules.model_copy(update={"rules": rules.rules.model_copy(update={"clash": clash})})
-    a = subject_of(make_plan("A", **(A | {"owner": owner})), 1, rules, "EPSG:28992")
-    b = subject_of(make_plan("B", **(B | {"owner": owner})), 1, rules, "EPSG:28992")
+    including = changed_rules(2, {CLASH_WORKS: {"include_same_owner": True}})
+    a = subject_of(make_plan("A", **(A | {"owner": owner})), 1, including, "EPSG:28992")
+    b = subject_of(make_plan("B", **(B | {"owner": owner})), 1, including, "EPSG:28992")
     assert not isinstance(a, Gone)
     assert not isinstance(b, Gone)
 
