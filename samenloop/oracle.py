@@ -46,7 +46,9 @@ def batch_findings(
     """
     every = plans.values() if isinstance(plans, Mapping) else plans
     found = (subject_of(plan, (revisions or {}).get(plan.id, 1), rules, metric_crs) for plan in every)
-    subjects = [subject for subject in found if not isinstance(subject, Gone)]
+    subjects = sorted(
+        (subject for subject in found if not isinstance(subject, Gone)), key=lambda subject: subject.plan_id
+    )
     return {
         str(finding_id(ruling.rule_id, (a.plan_id, b.plan_id))): Expected(
             ruling, tuple(sorted(((a.plan_id, a.revision), (b.plan_id, b.revision))))

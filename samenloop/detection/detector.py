@@ -189,7 +189,7 @@ class Detector:
         return moved
 
     def _queue_all(self) -> None:
-        every = np.concatenate([self.kernel.pairs().reshape(-1, 2), self._ledger.open_pairs()])
+        every = np.sort(np.concatenate([self.kernel.pairs().reshape(-1, 2), self._ledger.open_pairs()]), axis=1)
         self._to_judge.clear()
         if len(every):
             self._to_judge.append(np.unique(every, axis=0))

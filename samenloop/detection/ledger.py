@@ -22,6 +22,7 @@ from samenloop.rules.subject import DELETED, GEOMETRY_LOST
 Pairs = NDArray[np.int64]
 """Shape (k, 2): slots of plans."""
 Key = tuple[int, int]
+"""Slots of two plans, the one with the smaller id first."""
 
 KEEP_CLOSED_DAYS: Final = 30
 """A closed finding stays so long before it is removed. rule: contract.md 2."""
@@ -75,7 +76,7 @@ class Ledger:
             if self._plans.side(slot).revision == 0:
                 ghost = Side(side.id, side.revision, side.owner_oin, finding.visibility, finding.audience)
                 self._plans.put_gone(slot, DELETED, ghost)
-        key = (min(slots), max(slots))
+        key = (slots[0], slots[1])
         told = self._told_of(key, finding.evidence.rule_id)
         if told.is_open:
             self.open[told.rule_id, told.severity] -= 1
@@ -109,6 +110,7 @@ class Ledger:
         without, only what was not yet said for this day, these rules and these revisions.
         """
         events: list[FindingEvent] = []
+        pairs = self._by_id(pairs)
         both = self._plans.is_matched(pairs[:, 0]) & self._plans.is_matched(pairs[:, 1])
         places = iter(measure_places(self._plans.shapes[pairs[both, 0]], self._plans.shapes[pairs[both, 1]]))
         for (a, b), matched in zip(pairs.tolist(), both.tolist(), strict=True):
@@ -132,11 +134,16 @@ class Ledger:
             self._keep(key, kept)
         return events
 
+    def _by_id(self, pairs: Pairs) -> Pairs:
+        """The same pairs with the smaller plan id first: measures and keys do not depend on the order of arrival."""
+        ids = self._plans.ids
+        return np.array([(a, b) if ids[a] < ids[b] else (b, a) for a, b in pairs.tolist()], dtype=np.int64).reshape(
+            -1, 2
+        )
+
     def _case(self, key: Key, place: Place | None, today: date, cause: Cause) -> _Case:
         plans = (self._plans.get(key[0]), self._plans.get(key[1]))
         sides = (self._plans.side(key[0]), self._plans.side(key[1]))
-        if sides[1].plan_id < sides[0].plan_id:
-            plans, sides = plans[::-1], sides[::-1]
         judged = Judged()
         a, b = plans
         if place is not None and not isinstance(a, Gone) and not isinstance(b, Gone):

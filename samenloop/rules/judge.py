@@ -105,9 +105,11 @@ class _Held(NamedTuple):
 def judge(a: Subject, b: Subject, rules: Rules, today: date, *, metric_crs: str, place: Place | None = None) -> Judged:
     """Judge two plans on *today*; the order of *a* and *b* does not matter.
 
-    *place* is what `measure_places` found for them, when it is known already. *metric_crs* is the CRS of the
-    subjects' shapes and named in the evidence.
+    *place* is what `measure_places` found, the plan with the smaller id first, when it is known already. *metric_crs*
+    is the CRS of the subjects' shapes and named in the evidence.
     """
+    if b.plan_id < a.plan_id:
+        a, b = b, a
     if (apart := kept_apart(a, b, rules)) is not None:
         return Judged(gone=dict.fromkeys((CLASH_WORKS, *(rule_id for rule_id, _ in rules.chances)), apart))
     pair = pair_up(a, b, rules, day_number(today), place or measure_place(a.shape, b.shape))

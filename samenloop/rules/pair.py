@@ -64,9 +64,7 @@ class Pair(NamedTuple):
 
 
 def pair_up(a: Subject, b: Subject, rules: Rules, today: int, place: Place) -> Pair:
-    """Measure two plans on *today* (days since 1970-01-01); *place* is what was measured of their geometries."""
-    if b.plan_id < a.plan_id:
-        a, b = b, a
+    """Measure two plans, *a* with the smaller id, on *today* (days since 1970-01-01) at a *place* already measured."""
     contact = place.contact(rules.rules.clash.min_overlap_m2)
     weakest = min(a.certainty, b.certainty, key=CERTAINTY_ORDER.__getitem__)
     return Pair(a, b, rules, today, place, measure_time(a, b, today), contact, weakest)
