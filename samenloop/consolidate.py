@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from samenloop.errors import Reject
 from samenloop.identity import check_oin, system_oin
@@ -42,8 +43,7 @@ class Known:
     owner_oin: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """What a change says, without its plan.
 
     *key* is the Kafka key, *source* the envelope's source, *event_id* its id, *subject_id* the plan it speaks of.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
 from hashlib import sha1
 from urllib.parse import quote
 from uuid import NAMESPACE_URL, UUID, uuid5
@@ -31,6 +32,13 @@ def uuid_of(*parts: str) -> UUID:
     return UUID(bytes=digest[:16], version=5)
 
 
+def uuid_text(*parts: str) -> str:
+    """Return `uuid_of` as text, without making the object."""
+    digest = sha1(NAMESPACE.bytes + "\n".join(parts).encode(), usedforsecurity=False).hexdigest()
+    variant = "89ab"[int(digest[16], 16) & 3]
+    return f"{digest[:8]}-{digest[8:12]}-5{digest[13:16]}-{variant}{digest[17:20]}-{digest[20:32]}"
+
+
 def check_oin(oin: str, *, allow_test: bool = True) -> str:
     """Return *oin* when it is an OIN: 20 letters or digits.
 
@@ -51,6 +59,7 @@ def system_urn(oin: str, name: str) -> str:
     return f"urn:nld:oin:{oin}:systeem:{name}"
 
 
+@lru_cache(maxsize=4096)
 def system_oin(system: str) -> str:
     """Return the OIN in a system URN. Raises Reject("identity.system")."""
     if not (found := _SYSTEM_URN.fullmatch(system)):
@@ -80,7 +89,7 @@ def change_event_id(plan_id: str, token: str, change: ChangeKind | str, content_
     *token* is ``v:<source version>`` where the source declares versions reliable, else ``s:<snapshot or page id>``:
     without it the way back of A, B, A would repeat an id and be dropped.
     """
-    return str(uuid_of("plan-changed", plan_id, token, str(change), content_hash.hex() if content_hash else "-"))
+    return uuid_text("plan-changed", plan_id, token, str(change), content_hash.hex() if content_hash else "-")
 
 
 def finding_id(rule_id: str, participant_ids: Iterable[str]) -> UUID:

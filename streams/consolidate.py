@@ -12,16 +12,15 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
-from typing import Any, Self
+from typing import Self
 
 from samenloop import contract, metrics
 from samenloop.consolidate import Claim, Known, Ruling, accept, check, judge
 from samenloop.content_hash import content_hash
-from samenloop.contract import Codec, Envelope, read_envelope
-from samenloop.contract.cloudevents import CLASSIFICATION
+from samenloop.contract import Codec, Envelope, cloudevents, read_envelope
 from samenloop.contract.splice import UNREAD, PlanSplicer, ReadChange
 from samenloop.errors import Reject
-from samenloop.identity import system_urn, uuid_of
+from samenloop.identity import system_urn, uuid_text
 from samenloop.letters import letter_output
 from samenloop.localday import local_day
 from samenloop.logs import get_logger
@@ -47,6 +46,7 @@ class Consolidate:
     def __init__(self, codec: Codec, *, source: str, clock: str, allow_test_oin: bool = True) -> None:
         self._codec, self._splicer = codec, PlanSplicer(codec)
         self._source, self._clock, self._allow_test_oin = source, clock, allow_test_oin
+        self._of_states, self._of_regions = (codec.wires[name].dataschema for name in ("plan-states", "plan-regions"))
         self._known: dict[int, dict[str, Known]] = {}
         self._day: date | None = None
         self._phases: Counter[Phase] = Counter()
@@ -135,8 +135,8 @@ class Consolidate:
     ) -> tuple[Output, Output]:
         version = record.offset + 1
         headers = self._headers(envelope, read, taken, version, record.key)
-        of_state = (*headers("plan-states"), ("revision", str(taken.revision).encode()))
-        of_region = (*headers("plan-regions"), ("version", str(version).encode()))
+        of_state = (*headers, self._of_states, ("revision", b"%d" % taken.revision))
+        of_region = (*headers, self._of_regions, ("version", b"%d" % version))
         state = region = None
         if read.plan is not None:
             state = self._splicer.state_value(_state(read, taken, now), read.plan)
@@ -154,11 +154,11 @@ class Consolidate:
             Output("plan-regions", record.key, region, of_region, 0),
         )
 
-    def _headers(self, envelope: Envelope, read: ReadChange, taken: Known, version: int, key: str) -> Any:
-        """Return what makes the headers of a topic for one accepted change."""
+    def _headers(self, envelope: Envelope, read: ReadChange, taken: Known, version: int, key: str) -> Headers:
+        """Return the headers of what one accepted change leads to, but for the schema of the topic."""
         removed = read.plan is None
         derived = Envelope(
-            id=str(uuid_of("plan-state", key, str(version))),
+            id=uuid_text("plan-state", key, str(version)),
             source=self._source,
             type=REMOVED_TYPE if removed else STATE_TYPE,
             time=taken.recorded_at,
@@ -166,15 +166,13 @@ class Consolidate:
             partitionkey=key,
             correlationid=envelope.correlationid,
             causationid=taken.event_id,
-            classification=envelope.classification if read.facts is None else CLASSIFICATION[read.facts.visibility],
+            classification=envelope.classification
+            if read.facts is None
+            else cloudevents.CLASSIFICATION[read.facts.visibility],
             hubmode=envelope.hubmode,
             traceparent=envelope.traceparent,
         )
-
-        def of_topic(topic: str) -> Headers:
-            return self._codec.headers(topic, derived, tombstone=removed)
-
-        return of_topic
+        return cloudevents.headers(derived, tombstone=removed)
 
     def _tick(self, now: datetime) -> list[Output]:
         if self._clock == "event" or 0 not in self._known:
@@ -187,7 +185,7 @@ class Consolidate:
             return []
         self._day = day
         key = f"day:{day}"
-        event_id = str(uuid_of("day", str(day)))
+        event_id = uuid_text("day", str(day))
         row = PlanRegion(plan_id=key, version=0, revision=0, accepted_at=now, cause_id=event_id, day=day)
         envelope = Envelope(
             id=event_id,

@@ -25,7 +25,9 @@ CLASSIFICATION = {
 HUB_MODES = ("live", "replay")
 SPEC_VERSION = ("ce_specversion", b"1.0")
 CONTENT_TYPE = ("content-type", b"application/avro")
-_LABELS = frozenset(CLASSIFICATION.values())
+_LABELS = {label.encode(): label for label in CLASSIFICATION.values()}
+_KNOWN = frozenset(CLASSIFICATION.values())
+_MODES = {mode.encode(): mode for mode in HUB_MODES}
 _MUST = (
     "ce_id", "ce_source", "ce_type", "ce_time", "ce_subject", "ce_partitionkey", "ce_dataschema", "ce_correlationid",
     "ce_dataclassification", "ce_hubmode", "ce_specversion",
@@ -58,12 +60,12 @@ def classification(visibility: Visibility | Clearance) -> str:
     return CLASSIFICATION[Visibility(visibility)]
 
 
-def headers(envelope: Envelope, dataschema: str, *, tombstone: bool = False) -> Headers:
-    """Return the headers of one event. *dataschema* is the portable identity of the record's schema.
+def headers(envelope: Envelope, *, tombstone: bool = False) -> Headers:
+    """Return the headers of one event but for `ce_dataschema`, which is the topic's.
 
     Raises Reject("envelope.…") for a label that is not known and for a naive time.
     """
-    if envelope.classification not in _LABELS or envelope.hubmode not in HUB_MODES:
+    if envelope.classification not in _KNOWN or envelope.hubmode not in HUB_MODES:
         raise Reject("envelope.label", "an unknown classification or hub mode")
     attributes: Headers = (
         SPEC_VERSION,
@@ -73,7 +75,6 @@ def headers(envelope: Envelope, dataschema: str, *, tombstone: bool = False) -> 
         ("ce_time", timestamp(envelope.time)),
         ("ce_subject", envelope.subject.encode()),
         ("ce_partitionkey", envelope.partitionkey.encode()),
-        _text("ce_dataschema", dataschema),
         ("ce_correlationid", envelope.correlationid.encode()),
         _text("ce_dataclassification", envelope.classification),
         _text("ce_hubmode", envelope.hubmode),
@@ -91,6 +92,7 @@ def _text(name: str, value: str) -> tuple[str, bytes]:
     return name, value.encode()
 
 
+@lru_cache(maxsize=4096)
 def timestamp(instant: datetime) -> bytes:
     """Return an aware instant as RFC 3339 in UTC with six decimals and `Z`. Raises Reject("envelope.time")."""
     if instant.tzinfo is not UTC:
@@ -100,55 +102,52 @@ def timestamp(instant: datetime) -> bytes:
     return f"{instant.isoformat(timespec='microseconds')[:-6]}Z".encode()
 
 
-def attributes(headers: Headers) -> dict[str, str]:
-    """Return the `ce_*` headers as text by name, and nothing else.
-
-    Raises Reject("envelope.repeated-header") when one stands there twice, Reject("envelope.text") for bytes that are
-    not UTF-8.
-    """
-    found: dict[str, str] = {}
-    try:
-        for name, value in headers:
-            if name.startswith("ce_"):
-                if name in found:
-                    raise Reject("envelope.repeated-header", f"the header {name} is there twice", field=name)
-                found[name] = value.decode()
-    except (UnicodeDecodeError, AttributeError) as error:
-        raise Reject("envelope.text", "a header is not UTF-8 text") from error
-    return found
-
-
 def read_envelope(headers: Headers) -> Envelope:
     """Read the envelope of an event.
 
     Raises Reject("envelope.…"): a repeated, missing or empty header, another CloudEvents version, a time without a
-    zone, an unknown label.
+    zone, an unknown label, bytes that are not UTF-8.
     """
-    found = attributes(headers)
+    found = dict(headers)
+    if len(found) != len(headers):
+        _once(headers)
     for name in _MUST:
         if not found.get(name):
             raise Reject("envelope.missing", f"the header {name} is missing or empty", field=name)
-    if found["ce_specversion"] != "1.0":
+    if found["ce_specversion"] != b"1.0":
         raise Reject("envelope.specversion", "expected CloudEvents 1.0", field="ce_specversion")
-    if found["ce_dataclassification"] not in _LABELS:
-        raise Reject("envelope.label", "an unknown classification", field="ce_dataclassification")
-    if found["ce_hubmode"] not in HUB_MODES:
-        raise Reject("envelope.label", "expected live or replay", field="ce_hubmode")
-    return Envelope(
-        id=found["ce_id"],
-        source=found["ce_source"],
-        type=found["ce_type"],
-        time=read_timestamp(found["ce_time"]),
-        subject=found["ce_subject"],
-        partitionkey=found["ce_partitionkey"],
-        correlationid=found["ce_correlationid"],
-        causationid=found.get("ce_causationid"),
-        classification=found["ce_dataclassification"],
-        hubmode=found["ce_hubmode"],
-        traceparent=found.get("ce_traceparent"),
-    )
+    label, mode = _LABELS.get(found["ce_dataclassification"]), _MODES.get(found["ce_hubmode"])
+    if label is None or mode is None:
+        raise Reject("envelope.label", "an unknown classification or hub mode")
+    cause, trace = found.get("ce_causationid"), found.get("ce_traceparent")
+    try:
+        return Envelope(
+            id=found["ce_id"].decode(),
+            source=found["ce_source"].decode(),
+            type=found["ce_type"].decode(),
+            time=read_timestamp(found["ce_time"].decode()),
+            subject=found["ce_subject"].decode(),
+            partitionkey=found["ce_partitionkey"].decode(),
+            correlationid=found["ce_correlationid"].decode(),
+            causationid=None if cause is None else cause.decode(),
+            classification=label,
+            hubmode=mode,
+            traceparent=None if trace is None else trace.decode(),
+        )
+    except UnicodeDecodeError as error:
+        raise Reject("envelope.text", "a header is not UTF-8 text") from error
 
 
+def _once(headers: Headers) -> None:
+    """Kafka lets a header stand twice. Raises Reject("envelope.repeated-header") for one of ours."""
+    seen: set[str] = set()
+    for name, _ in headers:
+        if name.startswith("ce_") and name in seen:
+            raise Reject("envelope.repeated-header", f"the header {name} is there twice", field=name)
+        seen.add(name)
+
+
+@lru_cache(maxsize=4096)
 def read_timestamp(text: str) -> datetime:
     """Return the instant of an RFC 3339 text, in UTC; any offset but `-00:00`. Raises Reject("envelope.time")."""
     try:

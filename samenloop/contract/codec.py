@@ -43,13 +43,13 @@ class NoRegistry:
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """One topic's record as this hub writes it. *dataschema* is its portable identity."""
+    """One topic's record as this hub writes it. *dataschema* is the header with its portable identity."""
 
     topic: Topic
     record: str
     parsed: Any
     frame: bytes
-    dataschema: str
+    dataschema: tuple[str, bytes]
     to_plain: Convert
     from_plain: Convert
     read: Read
@@ -150,7 +150,7 @@ class Codec:
 
     def headers(self, topic: str, envelope: Envelope, *, tombstone: bool = False) -> Headers:
         """Return all headers of one event on *topic*; a *tombstone* (null value) has no content type."""
-        return cloudevents.headers(envelope, self.wires[topic].dataschema, tombstone=tombstone)
+        return (*cloudevents.headers(envelope, tombstone=tombstone), self.wires[topic].dataschema)
 
     def _named(self, headers: Headers) -> Writer | None:
         """Return the schema that `ce_dataschema` names, when it is among our own files."""
@@ -172,7 +172,7 @@ def _wire(topic: Topic, number: int, host: str) -> Wire:
         record=cls.__name__,
         parsed=avro.parse(files.current(cls.__name__)),
         frame=avro.frame(number),
-        dataschema=dataschema(cls.__name__, host=host),
+        dataschema=("ce_dataschema", dataschema(cls.__name__, host=host).encode()),
         to_plain=records.to_plain(cls),
         from_plain=records.from_plain(cls),
         read=compiled.reader(files.current(cls.__name__), cls),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 from uuid import UUID
@@ -34,8 +35,9 @@ _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _DOUBLE = struct.Struct("<d")
 _SHORT = tuple(code >> 1 if code < 128 and not code & 1 else -1 for code in range(256))
 """Length in the first byte where one byte says it all, else -1."""
-_LENGTHS = tuple(bytes([length << 1]) for length in range(64))
 _LONGEST_VARINT = 70
+_MOST_INSTANTS = 4096
+_INSTANTS: dict[bytes, datetime] = {}
 SECOND_BRANCH = 2
 """The byte that says: not null."""
 
@@ -54,6 +56,9 @@ def _long(b: bytes, p: int) -> tuple[int, int]:
 
 
 def _length(b: bytes, p: int) -> tuple[int, int]:
+    code, second = b[p], b[p + 1]
+    if code > 127 > second and not code & 1:  # two bytes: most texts that do not fit one
+        return (code & 127 | second << 7) >> 1, p + 2
     number, p = _long(b, p)
     if number < 0:
         raise ValueError("a negative length")
@@ -70,6 +75,12 @@ def _block(b: bytes, p: int) -> tuple[int, int]:
 
 def long_bytes(number: int) -> bytes:
     """Return an Avro int or long. Raises Reject("record.number") beyond 64 bits."""
+    if 0 <= number < _COMMON:
+        return _NUMBERS[number]
+    return _varint(number)
+
+
+def _varint(number: int) -> bytes:
     code = (number << 1) ^ (number >> 63)
     if code < 0 or code >> 64:
         raise Reject("record.number", "an integer of more than 64 bits was found")
@@ -88,12 +99,28 @@ def int_bytes(number: int) -> bytes:
     return long_bytes(number)
 
 
-def _size(number: int) -> bytes:
-    return _LENGTHS[number] if number < 64 else long_bytes(number)
+_COMMON = 2048
+_NUMBERS = tuple(map(_varint, range(_COMMON)))
 
 
-def _instant(number: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=number)
+def _instant(b: bytes, p: int) -> tuple[datetime, int]:
+    """Read an instant. The same one stands in many records, and in this era it always takes eight bytes."""
+    short = b[p : p + 8]
+    found = _INSTANTS.get(short)
+    if found is not None:
+        return found, p + 8
+    number, end = _long(b, p)
+    found = _EPOCH + timedelta(microseconds=number)
+    if end == p + 8:
+        if len(_INSTANTS) >= _MOST_INSTANTS:
+            _INSTANTS.clear()
+        _INSTANTS[short] = found
+    return found, end
+
+
+@lru_cache(maxsize=_MOST_INSTANTS)
+def _instant_bytes(instant: datetime) -> bytes:
+    return long_bytes(records.micros(instant))
 
 
 def _day(number: int) -> date:
@@ -102,12 +129,10 @@ def _day(number: int) -> date:
 
 _NAMES: dict[str, Any] = {
     "S": _SHORT, "LONG": _long, "LENGTH": _length, "BLOCK": _block, "INSTANT": _instant, "DAY": _day, "UUID": UUID,
-    "DOUBLE": _DOUBLE.unpack_from, "BOOL": {0: False, 1: True}, "EMPTY": model.NOTHING, "SIZE": _size,
-    "LONGB": long_bytes, "INTB": int_bytes, "DOUBLEB": _DOUBLE.pack, "MICROS": records.micros, "DAYS": records.days,
-    "FINITE": records.finite, "BOOLB": {False: b"\x00", True: b"\x01"},
+    "DOUBLE": _DOUBLE.unpack_from, "BOOL": {0: False, 1: True}, "EMPTY": model.NOTHING,
+    "LONGB": long_bytes, "INTB": int_bytes, "INSTANTB": _instant_bytes, "DAYS": records.days,
+    "DOUBLEB": _DOUBLE.pack, "FINITE": records.finite, "BOOLB": {False: b"\x00", True: b"\x01"},
 }  # fmt: skip
-_FROM_LONG = {"date": "DAY({})", "timestamp-micros": "INSTANT({})"}
-_TO_LONG = {"date": "DAYS({})", "timestamp-micros": "MICROS({})"}
 
 
 class _Source:
@@ -193,18 +218,12 @@ class _Reader(_Source):
         """Return lines that read a value into the variable *v*; without *build* it is only checked."""
         schema = self.resolve(schema)
         kind = schema["type"]
+        if kind in ("int", "long"):
+            return self.number(schema, v, build=build)
         if isinstance(kind, list):
             inner = self.value(kind[1], v, build=build)
             return ["if b[p] == 0:", f"    p += 1; {v} = None", "else:",
                     "    if b[p] != 2: raise ValueError('no such branch')", "    p += 1", *indent(inner)]  # fmt: skip
-        if kind in ("int", "long"):
-            form = _FROM_LONG.get(schema.get("logicalType", ""), "{}") if build else "{}"
-            return [
-                f"{v} = S[b[p]]",
-                "if " + v + f" < 0: {v}, p = LONG(b, p)",
-                "else: p += 1",
-                f"{v} = {form.format(v)}",
-            ]
         if kind == "enum":
             members = [getattr(model, schema["name"])(symbol) for symbol in schema["symbols"]]
             table = self.put({number << 1: member for number, member in enumerate(members)})
@@ -215,6 +234,18 @@ class _Reader(_Source):
             return ["if b[p] == 0:", f"    p += 1; {v} = {'()' if kind == 'array' else 'EMPTY'}", "else:",
                     f"    {v}, p = {self.many(schema, build=build)}(b, p)"]  # fmt: skip
         return self.scalar(schema, v, build=build)
+
+    def number(self, schema: Schema, v: str, *, build: bool) -> list[str]:
+        """Return lines for an integer, a day or an instant."""
+        if schema.get("logicalType") == "timestamp-micros":
+            return [f"{v}, p = INSTANT(b, p)"]
+        form = f"DAY({v})" if build and schema.get("logicalType") == "date" else v
+        return [
+            f"{v} = S[b[p]]",
+            f"if {v} < 0: {v}, p = LONG(b, p)",
+            "else: p += 1",
+            *([] if form == v else [f"{v} = {form}"]),
+        ]
 
     def scalar(self, schema: Schema, v: str, *, build: bool) -> list[str]:
         """Return lines for what is a run of bytes."""
@@ -241,7 +272,9 @@ class _Reader(_Source):
             f"def {name}(b, p):",
             f"    found = {'{}' if keyed else '[]'}",
             "    while True:",
-            "        count, p = BLOCK(b, p)",
+            "        count = S[b[p]]",
+            "        if count < 0: count, p = BLOCK(b, p)",
+            "        else: p += 1",
             f"        if count == 0: return {'found' if keyed else 'tuple(found)'}, p",
             "        for _ in range(count):",
             *indent(indent(indent(read))),
@@ -268,13 +301,12 @@ class _Writer(_Source):
         """Return lines that write the value of the expression *v*."""
         schema = self.resolve(schema)
         kind = schema["type"]
+        if kind in ("int", "long"):
+            return self.number(schema, v)
         if isinstance(kind, list):
             x = self.new("v")
             return [f"{x} = {v}", f"if {x} is None: w(b'\\x00')", "else:",
                     "    w(b'\\x02')", *indent(self.value(kind[1], x))]  # fmt: skip
-        if kind in ("int", "long"):
-            form = _TO_LONG.get(schema.get("logicalType", ""), "{}").format(v)
-            return [f"w({'INTB' if kind == 'int' else 'LONGB'}({form}))"]
         if kind == "enum":
             table = {symbol: long_bytes(number) for number, symbol in enumerate(schema["symbols"])}
             return [f"w({self.put(table)}[{v}])"]
@@ -285,6 +317,13 @@ class _Writer(_Source):
         if kind in ("array", "map"):
             return self.many(schema, v)
         return self.scalar(schema, v)
+
+    def number(self, schema: Schema, v: str) -> list[str]:
+        """Return lines for an integer, a day or an instant."""
+        if schema.get("logicalType") == "timestamp-micros":
+            return [f"w(INSTANTB({v}))"]
+        form = f"DAYS({v})" if schema.get("logicalType") == "date" else v
+        return [f"w({'INTB' if schema['type'] == 'int' else 'LONGB'}({form}))"]
 
     def scalar(self, schema: Schema, v: str) -> list[str]:
         """Return lines for what is a run of bytes."""
@@ -299,7 +338,7 @@ class _Writer(_Source):
         text = v if kind == "bytes" else f"{v}.encode()"
         if schema.get("logicalType") == "uuid":
             text = f"str({v}).encode()"
-        return [f"s = {text}; w(SIZE(len(s))); w(s)"]
+        return [f"s = {text}; w(LONGB(len(s))); w(s)"]
 
     def many(self, schema: Schema, v: str) -> list[str]:
         """Return lines for an array or a map."""
