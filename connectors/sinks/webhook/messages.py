@@ -1,0 +1,83 @@
+"""The translating half: what a partner receives, and what the hub writes about it. Functions of their arguments."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import orjson
+
+from connectors.sinks.webhook.answers import Answer
+from connectors.sinks.webhook.lanes import Delivery
+from samenloop import identity
+from samenloop.contract import Codec, Envelope
+from samenloop.model import Alert, DeliveryReceipt, Outcome, Severity
+from samenloop.stage import Output
+
+_INSTANT = orjson.OPT_UTC_Z
+
+
+def body_of(alert: Alert, source: str) -> bytes:
+    """Return the CloudEvents JSON of an alert; *source* is the hub's URN. Without data it is thin: ids only."""
+    event: dict[str, object] = {
+        "specversion": "1.0",
+        "id": alert.event_id,
+        "source": source,
+        "type": alert.event_type,
+        "subject": alert.subject_id,
+        "time": alert.accepted_at,
+        "alertsequence": alert.sequence,
+        "alertreason": alert.reason.value,
+        "alertrole": alert.role.value,
+    }
+    if alert.severity is not Severity.UNKNOWN:
+        event["alertseverity"] = alert.severity.value
+    if alert.data is not None:
+        event["datacontenttype"] = "application/json"
+        event["data"] = orjson.Fragment(alert.data)
+    return orjson.dumps(event, option=_INSTANT)
+
+
+def receipt_of(
+    delivery: Delivery,
+    subscriber_oin: str,
+    outcome: Outcome,
+    *,
+    at: datetime,
+    problem: str | None,
+    answer: Answer | None,
+) -> DeliveryReceipt:
+    """Return the receipt of the next attempt of a delivery; without *answer*, of a decision not to try."""
+    alert, attempt = delivery.alert, delivery.attempts + 1
+    return DeliveryReceipt(
+        id=identity.receipt_id(alert.id, attempt),
+        alert_id=alert.id,
+        subscription_id=alert.subscription_id,
+        subscriber_oin=subscriber_oin,
+        subject_id=alert.subject_id,
+        attempt=attempt,
+        attempted_at=at,
+        outcome=outcome,
+        http_status=answer.status if answer else None,
+        problem=problem,
+        partner_version=answer.etag[:200] if answer and answer.etag else None,
+        sent_hash=answer.sent_hash if answer else None,
+        duration_ms=answer.duration_ms if answer else 0,
+        next_attempt_at=delivery.due if outcome is Outcome.RETRY else None,
+    )
+
+
+def receipt_output(codec: Codec, source: str, receipt: DeliveryReceipt, alert: Alert) -> Output:
+    """Return the record of a receipt: keyed by subscription, as the alert it is about."""
+    key = str(receipt.subscription_id)
+    envelope = Envelope(
+        id=str(receipt.id),
+        source=source,
+        type="nl.samenloop.delivery.v1",
+        time=receipt.attempted_at,
+        subject=receipt.subject_id,
+        partitionkey=key,
+        correlationid=alert.event_id,
+        causationid=str(receipt.alert_id),
+        classification="internal",
+    )
+    return Output("receipts", key, codec.encode("receipts", receipt), codec.headers("receipts", envelope))
