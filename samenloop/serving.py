@@ -1,6 +1,7 @@
 """What a process shows on its own port: `/metrics`, `/live`, `/ready`. Loopback unless the settings say otherwise.
 
-`/live` asks whether the loop has turned within 30 s, not whether Kafka is up: a restart would cure nothing there.
+`/live` asks whether the loop has turned within 30 s, not whether Kafka is up: a restart would cure nothing there. A
+source's loop turns once per poll, which may take longer, so it is given more time.
 `/ready` asks whether the process does its work: partitions assigned and state rebuilt, or a source that may poll.
 """
 
@@ -18,12 +19,15 @@ from samenloop import metrics
 from samenloop.errors import BadSettings
 
 LIVE_SECONDS = 30.0
+POLL_SECONDS = 900.0
+"""How long one poll of a source may take: a slow server, a large export."""
 
 
 class Health:
     """Whether this process lives and is ready; told by its loop, asked by the server's threads."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, live_seconds: float = LIVE_SECONDS, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.live_seconds = live_seconds
         self._clock = clock
         self._turned = clock()
         self.ready = False
@@ -45,8 +49,8 @@ class Health:
 
     @property
     def live(self) -> bool:
-        """Whether the loop has turned within 30 seconds."""
-        return self._clock() - self._turned < LIVE_SECONDS
+        """Whether the loop has turned lately."""
+        return self._clock() - self._turned < self.live_seconds
 
 
 class Server:
@@ -85,7 +89,8 @@ class _Handler(BaseHTTPRequestHandler):
             encoder, content_type = choose_encoder(self.headers.get("Accept", ""))
             self._answer(200, encoder(metrics.REGISTRY), content_type)
         elif path == "/live":
-            self._judge(self.health.live, "the loop turns", "the loop has not turned for 30 seconds")
+            late = f"the loop has not turned for {self.health.live_seconds:.0f} seconds"
+            self._judge(self.health.live, "the loop turns", late)
         elif path == "/ready":
             self._judge(self.health.ready, "ready", "not ready yet")
         else:

@@ -9,22 +9,22 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
 from samenloop.cli.options import Config, codec_of, hub_of
 from samenloop.errors import BadSettings
+from samenloop.serving import LIVE_SECONDS, POLL_SECONDS, Health, Server
 from samenloop.settings import Hub
 
-if TYPE_CHECKING:
-    from samenloop.serving import Health
-
 Kind = Literal["source", "stream", "sink"]
+_LOOK_EVERY_SECONDS = 5.0
 Slot = Annotated[
     str, Parameter(help="Stable name of this worker among those of the same stage, such as a pod's number.")
 ]
@@ -45,11 +45,12 @@ def source(*names: str, config: Config = None) -> int:
     _known(chosen, list(hub.sources), "sources of the settings")
     if len(chosen) > 1:
         return _apart("source", chosen, config)
-    with _process(hub, chosen[0]) as life:
+    with _process(hub, chosen[0], live_seconds=POLL_SECONDS) as life:
         from samenloop.source_pump import run_source
 
+        codec = codec_of(hub)
         life.health.become_ready()
-        run_source(chosen[0], hub.sources[chosen[0]], hub, codec_of(hub), life.stop)
+        run_source(chosen[0], hub.sources[chosen[0]], hub, codec, _Turning(life))
     return 0
 
 
@@ -112,18 +113,36 @@ class _Life:
     health: Health
 
 
+class _Turning(threading.Event):
+    """The stop of a source's loop, which looks at it at every turn and waits on it between polls: signs of life."""
+
+    def __init__(self, life: _Life) -> None:
+        super().__init__()
+        self._life = life
+
+    def is_set(self) -> bool:
+        self._life.health.turn()
+        return self._life.stop.is_set()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait as an event does, and show that the loop is well meanwhile."""
+        ends = time.monotonic() + (timeout or 0)
+        while (left := ends - time.monotonic()) > 0 and not self.is_set():
+            self._life.stop.wait(min(left, _LOOK_EVERY_SECONDS))
+        return self.is_set()
+
+
 @contextmanager
-def _process(hub: Hub, name: str) -> Iterator[_Life]:
+def _process(hub: Hub, name: str, *, live_seconds: float = LIVE_SECONDS) -> Iterator[_Life]:
     """Give this process a name in the logs, a port for metrics and health, and an orderly end on a signal."""
     from samenloop import logs
-    from samenloop.serving import Health, Server
 
     logs.configure(hub.logs.level, hub.logs.form, process=name)
     log = logs.get_logger("process")
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    health = Health()
+    health = Health(live_seconds)
     server = Server(hub.metrics.host, hub.metrics.port, health)
     log.info("process.started", "The process has started.", address=server.address, python=sys.version.split()[0])
     health.when_ready(lambda: log.info("process.ready", "The process is ready.", address=server.address))

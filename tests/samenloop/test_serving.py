@@ -27,7 +27,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def health(clock: Clock) -> Health:
-    return Health(clock)
+    return Health(clock=clock)
 
 
 @pytest.fixture
