@@ -127,10 +127,10 @@ class Lane:
         self._ready(delivery)
 
     def recovered(self, now: datetime) -> None:
-        """The partner answers again: what waits only because it did not, goes now."""
-        if not self.failures:
+        """The partner takes alerts. If it seemed to be down, what waits only because of that goes now."""
+        was_failing, self.failures = self.failing, 0
+        if not was_failing:  # one alert that fails among others that do not keeps to its own waits
             return
-        self.failures = 0
         for queue in self.subjects.values():
             if queue[0].transient and not queue[0].in_flight and queue[0].due > now:
                 self.again(queue[0], now)

@@ -20,7 +20,7 @@ import httpx
 from httpx_secure import SSRFProtectionError, httpx_ssrf_protection
 
 from connectors.sinks.webhook.answers import Answer
-from samenloop import __version__, webhooks
+from samenloop import __version__, clock, webhooks
 from samenloop.errors import Reject, Retry
 from samenloop.settings import Delivery as Settings
 
@@ -31,7 +31,7 @@ _DNS_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Attempt:
-    """One POST: an alert's id, where to, what, signed with which secrets, at which moment."""
+    """One POST: an alert's id, where to, what, signed with which secrets; *at* is when it was decided."""
 
     alert_id: str
     url: str
@@ -51,6 +51,7 @@ class Sender:
         self._resolvers = ThreadPoolExecutor(_RESOLVERS, thread_name_prefix="webhook-dns")
         self._client: httpx.AsyncClient | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._broken: BaseException | None = None
 
     def start(self) -> None:
         """Start the thread; a second call does nothing."""
@@ -69,7 +70,9 @@ class Sender:
         self._loop.call_soon_threadsafe(self._begin, attempt)
 
     def answers(self) -> list[tuple[Attempt, Answer]]:
-        """Return the attempts that ended since the last call."""
+        """Return the attempts that ended since the last call; raises what should never have happened in one."""
+        if self._broken is not None:
+            raise self._broken
         found: list[tuple[Attempt, Answer]] = []
         while True:
             try:
@@ -79,14 +82,14 @@ class Sender:
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
-        self._client = self._loop.run_until_complete(self._open())
+        self._client = self._open()
         try:
             self._loop.run_forever()
         finally:
             self._loop.run_until_complete(self._close())
             self._loop.close()
 
-    async def _open(self) -> httpx.AsyncClient:
+    def _open(self) -> httpx.AsyncClient:
         # No proxies, no cookies, no redirects: what we sign goes to the address that was checked, and nowhere else.
         limits = httpx.Limits(max_connections=self._settings.concurrency, max_keepalive_connections=20)
         client = httpx.AsyncClient(follow_redirects=False, trust_env=False, limits=limits)
@@ -107,7 +110,12 @@ class Sender:
     def _begin(self, attempt: Attempt) -> None:
         task = self._loop.create_task(self._attempt(attempt))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            self._broken = self._broken or task.exception()
 
     async def _attempt(self, attempt: Attempt) -> None:
         began = time.monotonic()
@@ -139,7 +147,7 @@ def _headers(attempt: Attempt) -> Mapping[str, str]:
     return {
         "content-type": "application/cloudevents+json; charset=utf-8",
         "user-agent": f"samenloop/{__version__}",
-        **webhooks.sign(attempt.secrets, attempt.alert_id, attempt.at, attempt.body),
+        **webhooks.sign(attempt.secrets, attempt.alert_id, clock.now(), attempt.body),
     }
 
 

@@ -532,7 +532,7 @@ def test_tempo(start: Start, receiver: Receiver) -> None:
         ("public", Clearance.PARTNERS, SubscriberRole.OWNER, PartnerStatus.REVOKED, Outcome.WITHHELD),
     ],
 )
-def test_visibility_is_checked_again(
+def test_visibility_is_checked_again(  # noqa: PLR0917 - the columns of the table
     start: Start,
     receiver: Receiver,
     label: str,
@@ -550,7 +550,7 @@ def test_visibility_is_checked_again(
     send(topics, alert(1, role=role), label=label)
     scene = start(topics)
 
-    scene.until(lambda: scene.outcomes())
+    scene.until(scene.outcomes)
 
     assert scene.outcomes() == [expected]
     assert len(receiver.messages) == (expected is Outcome.DELIVERED)
@@ -597,7 +597,7 @@ def test_a_new_subscription_needs_no_restart(start: Start, receiver: Receiver) -
     scene.turn()
     subscribe(topics, receiver.url)
 
-    scene.until(lambda: receiver.ids)
+    scene.until(scene.outcomes)
 
     assert scene.outcomes() == [Outcome.DELIVERED]
 
@@ -639,7 +639,7 @@ def test_kill_before_the_receipt(start: Start, receiver: Receiver) -> None:
 
     scene.sink.close()
     again = start(topics)
-    again.until(lambda: again.outcomes())
+    again.until(again.outcomes)
 
     assert [m.id for m in receiver.messages] == [str(alert(1).id)] * 2
     assert again.outcomes() == [Outcome.DELIVERED]
