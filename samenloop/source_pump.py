@@ -12,7 +12,6 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
-from itertools import islice
 from uuid import UUID
 
 from samenloop import clock, metrics, plugins, settings
@@ -68,7 +67,9 @@ def run_source(name: str, source: settings.Source, hub: settings.Hub, codec: Cod
     failures = 0
     while not stop.is_set():
         try:
-            pump = pump or Pump(name, opened, hub, codec, writer, load_memory(hub.kafka, codec, name))
+            if pump is None:
+                known = load_memory(hub.kafka, codec, name)
+                pump = Pump(name, opened, hub, codec, writer=writer, known=known)
             pump.poll(stop)
             failures = 0
             stop.wait(source.poll_every_seconds)
@@ -96,7 +97,14 @@ class Pump:
     """One source on its way to Kafka: what is remembered, and the writer of its slot."""
 
     def __init__(
-        self, name: str, source: Source[Raw], hub: settings.Hub, codec: Codec, writer: Writer, known: Remembered
+        self,
+        name: str,
+        source: Source[Raw],
+        hub: settings.Hub,
+        codec: Codec,
+        *,
+        writer: Writer,
+        known: Remembered,
     ) -> None:
         self.name, self.source, self.hub, self.codec, self.writer = name, source, hub, codec, writer
         self.memory: Memory = known.memory
@@ -105,6 +113,7 @@ class Pump:
         self.pages = RawPages(hub.data_dir, name)
         self.hub_urn = system_urn(hub.hub.oin, "samenloop")
         self.letters: set[UUID] = set()
+        self.lapsed = False
         self.labels = {"connector": source.connector, "source": name}
         self._show_state()
 
@@ -178,6 +187,7 @@ class Pump:
             with self.writer.transaction():
                 self._write_effects(chunk)
             self.memory = apply(self.memory, chunk)
+        self.lapsed = self.cursor.held is not None and self.cursor.held != WAIVED
         known = bool(snapshot.records or self.memory.records)
         applied = snapshot.id if known else self.memory.snapshot_id
         cursor = SourceState(source=self.name, record="", snapshot_id=applied, cursor=page.cursor)
@@ -292,6 +302,10 @@ class Pump:
                 detail=letter.detail,
                 letter=str(letter.id),
             )
+        if self.lapsed:
+            _log.warning(
+                "source.held_lapsed", "A newer snapshot passed the guards; the held one is forgotten.", **self._of(page)
+            )
         step, counts = found.step, found.counts
         _log.debug(
             "source.applied",
@@ -305,7 +319,7 @@ class Pump:
         )
         if snapshot.taken_at <= clock.now():
             age = (clock.now() - snapshot.taken_at).total_seconds()
-            for _ in islice(found.changes, 1):
+            for _ in found.changes:
                 metrics.SOURCE_RECORD_AGE_SECONDS.labels(source=self.name).observe(age)
 
     def _count(self, poll: SourcePoll, letters: Sequence[DeadLetter]) -> None:
@@ -352,13 +366,8 @@ def change_output(codec: Codec, change: PlanChanged) -> Output:
 
 
 def _chunks(effects: Sequence[Effect], size: int) -> Iterator[Sequence[Effect]]:
-    """Split into chunks; what publishes nothing is all in the last one, so that a crash half-way can be counted."""
-    publishing = [effect for effect in effects if effect.change is not None]
-    quiet = [effect for effect in effects if effect.change is None]
-    whole = len(publishing) // size * size
-    for start in range(0, whole, size):
-        yield publishing[start : start + size]
-    yield [*publishing[whole:], *quiet]
+    for start in range(0, len(effects), size):
+        yield effects[start : start + size]
 
 
 def _wait(error: Retry, failures: int, poll_every_seconds: float) -> float:

@@ -112,13 +112,13 @@ def test_a_first_load_is_of_kind_snapshot(clusters: Any) -> None:
 
 
 def test_plans_of_brussels_hold_no_person(clusters: Any) -> None:
-    """The person responsible is dropped; 51 persons as owner have no name and an identity of their own each."""
+    """The person responsible is dropped; persons as owner have no name and an identity of their own each."""
     plans = [record.plan for record in clusters.diffs[-1][1].records]
     nameless = [plan.owner.oin for plan in plans if plan.owner.name is None]
 
     assert not any("Responsable" in plan.source_fields for plan in plans)
     assert not any("'person-" in repr(plan) for plan in plans)
-    assert (len(nameless), len(set(nameless))) == (51, 51)
+    assert (len(nameless), len(set(nameless))) == (87, 87)
 
 
 def test_six_weeks_of_worksites_give_the_known_steps(shared_data: Path, play_folder: Callable[..., Any]) -> None:
