@@ -80,12 +80,20 @@ class Moment:
         return self.local is not None and (self.local.hour, self.local.minute, self.local.second) == (0, 0, 0)
 
 
-def read_date(value: Any, formats: Sequence[str], zone: ZoneInfo) -> Moment:
+def read_date(value: Any, formats: Sequence[str], zone: ZoneInfo, written_in: ZoneInfo | None = None) -> Moment:
     """Read one date. *formats* as in a profile replace the common day forms; ISO, epoch and coarse dates always do.
 
-    Instants with an offset and epoch numbers are converted to *zone*; without an offset they are local time there.
-    Raises ValueError.
+    Instants with an offset and epoch numbers are converted to *zone*; without an offset they are local time there, or
+    in *written_in*. Raises ValueError.
     """
+    moment = _read(value, formats, written_in or zone)
+    if moment.local is None or written_in is None:
+        return moment
+    local = moment.local.astimezone(zone)
+    return Moment(local.date(), local.date(), local=local)
+
+
+def _read(value: Any, formats: Sequence[str], zone: ZoneInfo) -> Moment:
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         raise ValueError("not a date")
     text = str(int(value)) if isinstance(value, float) and value == int(value) else str(value).strip()
@@ -97,20 +105,23 @@ def read_date(value: Any, formats: Sequence[str], zone: ZoneInfo) -> Moment:
     return found or _day(DAYS[:1] if formats else DAYS, text, zone) or _coarse(text) or _fail()
 
 
-def read_range(text: str, formats: Sequence[str], zone: ZoneInfo) -> tuple[Moment, Moment]:
+def read_range(
+    text: str, formats: Sequence[str], zone: ZoneInfo, written_in: ZoneInfo | None = None
+) -> tuple[Moment, Moment]:
     """Read a period from one text: a coarse date (`2027`, `2027-Q3`) or two dates with a word between them.
 
     Raises ValueError.
     """
     try:
-        one = read_date(text, formats, zone)
+        one = read_date(text, formats, zone, written_in)
         return one, one
     except ValueError:
         for separator in _SEPARATORS:
             first, found, last = text.partition(separator)
             if found:
                 try:
-                    return read_date(first, formats, zone), read_date(last, formats, zone)
+                    sides = (read_date(side, formats, zone, written_in) for side in (first, last))
+                    return next(sides), next(sides)
                 except ValueError:
                     continue
         raise

@@ -121,6 +121,7 @@ class PeriodProfile(Model):
     formats: tuple[Format, ...] = Field(
         (), max_length=10, description="forms of a day, instead of day-month-year in its common spellings"
     )
+    written_in: Zone | None = Field(None, description="zone of times without an offset, where it is not `zone`")
     midnight_end: Literal["same_day", "day_before"] = Field(
         "same_day", description="what an end at exactly 00:00 means: that day, or the day before"
     )
@@ -136,6 +137,11 @@ class PeriodProfile(Model):
     window: Annotated[Pair | None, BeforeValidator(_pair)] = Field(
         None, description="fields of the earliest start and the latest end"
     )
+
+    @property
+    def hours(self) -> ZoneInfo | None:
+        """The zone in which times without an offset are written, if it is not the source's own."""
+        return ZoneInfo(self.written_in) if self.written_in else None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -208,7 +214,7 @@ def envelope(periods: Iterable[Period]) -> tuple[Period, tuple[Period, ...]]:
 def comparable(value: Any, profile: PeriodProfile, zone: ZoneInfo) -> Any:
     """Return a date in one form whatever its way of writing; anything else as it is."""
     try:
-        moment = read_date(value, profile.formats, zone)
+        moment = read_date(value, profile.formats, zone, profile.hours)
     except ValueError:
         return value
     text = moment.first.isoformat() if moment.first == moment.last else f"{moment.first}/{moment.last}"
@@ -229,7 +235,7 @@ def _moments(
     if pair.start == pair.end and pair.start:
         text = as_text(row.value(pair.start)) or ""
         with _naming(pair.start, text):
-            return *read_range(text, profile.formats, zone), EndKind.GIVEN
+            return *read_range(text, profile.formats, zone, profile.hours), EndKind.GIVEN
     first = _moment(profile, pair.start, row, zone)
     if pair.end and row.text(pair.end) in profile.endless:
         return first, None, EndKind.INDEFINITE
@@ -242,7 +248,7 @@ def _moment(profile: PeriodProfile, name: str | None, row: Row, zone: ZoneInfo) 
     if name is None or value is None:
         return None
     with _naming(name, as_text(value) or type(value).__name__):
-        return read_date(value, profile.formats, zone)
+        return read_date(value, profile.formats, zone, profile.hours)
 
 
 @contextmanager
