@@ -44,12 +44,19 @@ def version(record: str) -> str:
     """Return the version of the current schema: that of the equal release, else the next minor one."""
     versions = released(record)
     for name, schema in reversed(versions.items()):
-        if schema == current(record):
+        if without_docs(schema) == without_docs(current(record)):
             return name
     if not versions:
         return "1.0.0"
     major, minor, _ = number(list(versions)[-1])
     return f"{major}.{minor + 1}.0"
+
+
+def without_docs(schema: Any) -> Any:
+    """Return *schema* without its docs, the one thing that may change within a version."""
+    if isinstance(schema, dict):
+        return {key: without_docs(part) for key, part in schema.items() if key != "doc"}
+    return [without_docs(part) for part in schema] if isinstance(schema, list) else schema
 
 
 def number(text: str) -> tuple[int, int, int]:

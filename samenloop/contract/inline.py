@@ -88,13 +88,22 @@ class _Inliner:
         return spelled
 
 
+def source(types: Path = SCHEMAS / "types.yaml") -> Json:
+    """Return what `types.yaml` says."""
+    return yaml.safe_load(types.read_text(encoding="utf-8"))
+
+
+def alone(name: str, given: Json) -> Json:
+    """Return the schema of one named type of *given*, with everything it needs spelled out."""
+    return _Inliner(given).type(name)
+
+
 def schema_files(types: Path = SCHEMAS / "types.yaml") -> dict[str, str]:
     """Return the text of every schema file, by record name."""
-    source = yaml.safe_load(types.read_text(encoding="utf-8"))
+    given = source(types)
     texts = {}
-    for name in source["files"]:
-        built = _Inliner(source).record(name)
-        built = {"type": "record", "name": name, "namespace": source["namespace"], **built}
+    for name in given["files"]:
+        built = {"type": "record", "name": name, "namespace": given["namespace"], **alone(name, given)}
         texts[name] = json.dumps(built, indent=2, ensure_ascii=False) + "\n"
     return texts
 
