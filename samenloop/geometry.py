@@ -124,7 +124,9 @@ def to_metric_many(geometries: Sequence[model.Geometry | None], metric_crs: str)
     for crs, indexes in groups.items():
         wkbs: NDArray[np.object_] = np.empty(len(indexes), dtype=object)
         wkbs[:] = [found.wkb for i in indexes if (found := geometries[i]) is not None]
-        shapes = shapely.force_2d(shapely.from_wkb(wkbs, on_invalid="ignore"))
+        shapes = shapely.from_wkb(wkbs, on_invalid="ignore")
+        if shapely.has_z(shapes).any():
+            shapes = shapely.force_2d(shapes)
         try:
             shapes = transform(shapes, crs, metric_crs)
         except Reject:

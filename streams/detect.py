@@ -15,6 +15,7 @@ from typing import Any, Final, Self
 
 from samenloop import contract, identity, metrics
 from samenloop.contract import Codec, Envelope
+from samenloop.contract.regions import RegionReader
 from samenloop.detection import Detector, FindingEvent, Row
 from samenloop.errors import BadSettings, Reject
 from samenloop.letters import letter_output
@@ -41,6 +42,7 @@ class Detect:
 
     def __init__(self, codec: Codec, source: str, rules: Rules, metric_crs: str) -> None:
         self._codec, self._source, self._rules, self._metric_crs = codec, source, rules, metric_crs
+        self._regions = RegionReader(codec)
         self._detector = Detector(rules, metric_crs)
         self._uncounted: list[Callable[[], object]] = []
         self._examined = (0, 0)
@@ -110,21 +112,14 @@ class Detect:
         return {}
 
     def _row(self, record: Record) -> Row:
-        headers = dict(record.headers)
         if record.value is None:
-            return _removal(record, headers)
-        region = self._codec.decode(record.topic, record.value, record.headers)
-        correlation = headers.get("ce_correlationid")
-        return Row(
-            record.key,
-            region.revision,
-            region.accepted_at,
-            region.cause_id,
-            correlation.decode("utf-8", "replace") if correlation else region.cause_id,
-            region.plan,
-            region.first_load,
-            region.day,
-        )
+            return _removal(record, dict(record.headers))
+        revision, at, cause_id, first_load, day, plan = self._regions.read(record.value, record.headers)
+        correlation_id = cause_id
+        for name, value in record.headers:
+            if name == "ce_correlationid":
+                correlation_id = value.decode("utf-8", "replace")
+        return Row(record.key, revision, at, cause_id, correlation_id, plan, first_load, day)
 
     def _readable(self, record: Record) -> Row | None:
         try:

@@ -31,6 +31,9 @@ _NEVER: Final = np.iinfo(np.int32).min
 _CERTAINTIES: Final = tuple(Certainty)
 _PRECISIONS: Final = tuple(Precision)
 _VISIBILITIES: Final = tuple(Visibility)
+_CERTAINTY: Final = {member: number for number, member in enumerate(_CERTAINTIES)}
+_PRECISION: Final = {member: number for number, member in enumerate(_PRECISIONS)}
+_VISIBILITY: Final = {member: number for number, member in enumerate(_VISIBILITIES)}
 _GONE: Final = (
     None, DELETED, CANCELLED, OVER, NOT_MATCHED, GEOMETRY_LOST, PERIOD_LOST, LINKED, SAME_OWNER, NOT_NEAR, NO_OVERLAP,
     FROZEN, TOO_SMALL, LOW_SCORE, SUPERSEDED,
@@ -63,6 +66,7 @@ class PlanTable:
         self._owner_numbers: dict[str, int] = {}
         self._unknown_owners: list[int] = []
         self._judging: list[frozenset[str]] = []
+        self._judging_numbers: dict[frozenset[str], int] = {}
 
     def __len__(self) -> int:
         """Return the number of slots, those of removed plans included."""
@@ -113,9 +117,9 @@ class PlanTable:
             _NEVER if subject.latest_end is None else subject.latest_end,
             self._owner(subject.owner_oin),
             subject.accuracy_m,
-            _CERTAINTIES.index(subject.certainty),
-            _PRECISIONS.index(subject.precision),
-            _VISIBILITIES.index(subject.visibility),
+            _CERTAINTY[subject.certainty],
+            _PRECISION[subject.precision],
+            _VISIBILITY[subject.visibility],
             self._judged_by(subject.judged_by),
             0,
             bits,
@@ -127,7 +131,7 @@ class PlanTable:
         self._rows[slot] = np.zeros(1, dtype=_COLUMNS)[0]
         row = self._rows[slot]
         row["revision"], row["owner"] = side.revision, self._owner(side.owner_oin)
-        row["visibility"], row["gone"] = _VISIBILITIES.index(side.visibility), _GONE.index(gone)
+        row["visibility"], row["gone"] = _VISIBILITY[side.visibility], _GONE.index(gone)
         self._extras.pop(slot, None)
         if side.audience:
             row["bits"] = EXTRAS
@@ -222,6 +226,8 @@ class PlanTable:
         return number
 
     def _judged_by(self, rule_ids: frozenset[str]) -> int:
-        if rule_ids not in self._judging:
+        number = self._judging_numbers.get(rule_ids)
+        if number is None:
+            number = self._judging_numbers[rule_ids] = len(self._judging)
             self._judging.append(rule_ids)
-        return self._judging.index(rule_ids)
+        return number

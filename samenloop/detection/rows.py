@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from samenloop.model import Plan
+from samenloop.rules.subject import Matchable
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Row:
     at: datetime
     cause_id: str
     correlation_id: str
-    plan: Plan | None = None
+    plan: Matchable | None = None
     first_load: bool = False
     day: date | None = None
 

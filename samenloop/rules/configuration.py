@@ -5,7 +5,6 @@ A configuration is immutable once published; findings name it as `<authority>@<v
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import date
 from enum import StrEnum
 from functools import cache, cached_property
@@ -22,13 +21,14 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    PrivateAttr,
     ValidationInfo,
     model_validator,
 )
 
 from samenloop import yamlfile
 from samenloop.model import Certainty, PlanKind, Precision, Severity, TrafficImpact
-from samenloop.rules.work_kinds import work_kinds
+from samenloop.rules.work_kinds import work_kind_code, work_kinds
 
 CLASH_WORKS = "CLASH.WORKS"
 SAME_TRENCH = "OPP.SAME_TRENCH"
@@ -36,6 +36,8 @@ NEAR = "OPP.NEAR"
 RESTRICTION = "CLASH.RESTRICTION"
 
 Language = Literal["nl", "en"]
+_MOST_KINDS = 10_000
+"""Combinations of kinds that are remembered."""
 PLACEHOLDERS = frozenset(
     {"a", "b", "owner_a", "owner_b", "owner", "plan", "title", "severity", "reason", "n", "metres", "area"}
     | {"place", "distance_m", "overlap_m2", "shared_length_m"}
@@ -249,6 +251,8 @@ class Rules(yamlfile.Model):
     trade_ranks: dict[KindCode, NonNegativeInt]
     words: dict[Language, Words]
 
+    _judging: dict[tuple[PlanKind, tuple[str, ...]], tuple[frozenset[str], bool]] = PrivateAttr(default_factory=dict)
+
     @model_validator(mode="before")
     @classmethod
     def _over_shipped(cls, data: Any, info: ValidationInfo) -> Any:
@@ -277,15 +281,32 @@ class Rules(yamlfile.Model):
         """The largest number of free days between two works at which any enabled rule still looks."""
         return max([0, *(rule.gap_days for _, rule in self.chances)])
 
-    def judging(self, kind: PlanKind, work_kinds_of_plan: Iterable[str]) -> frozenset[str]:
-        """Return the ids of the enabled rules that judge a plan of this kind with these work-kind codes."""
-        codes = frozenset(work_kinds_of_plan)
-        every: tuple[tuple[str, PairRule], ...] = ((CLASH_WORKS, self.rules.clash), *self.chances)
-        return frozenset(
-            rule_id
-            for rule_id, rule in every
-            if rule.enabled and kind in rule.plan_kinds and not codes & rule.exempt_work_kinds
-        )
+    def judging(self, kind: PlanKind, kinds_of_work: tuple[str, ...]) -> tuple[frozenset[str], bool]:
+        """Return the ids of the enabled rules that judge a plan, and whether it breaks ground when it does not say.
+
+        *kinds_of_work* are the URIs of the plan.
+        """
+        key = (kind, kinds_of_work)
+        found = self._judging.get(key)
+        if found is None:
+            if len(self._judging) >= _MOST_KINDS:
+                self._judging.clear()
+            codes = frozenset(map(work_kind_code, kinds_of_work))
+            every: tuple[tuple[str, PairRule], ...] = ((CLASH_WORKS, self.rules.clash), *self.chances)
+            judges = frozenset(
+                rule_id
+                for rule_id, rule in every
+                if rule.enabled and kind in rule.plan_kinds and not codes & rule.exempt_work_kinds
+            )
+            found = self._judging[key] = (judges, self._breaks_ground(kind, codes))
+        return found
+
+    def _breaks_ground(self, kind: PlanKind, codes: frozenset[str]) -> bool:
+        """By the kinds of work where all of them are known, else by the kind of plan."""
+        if kind not in self.ground_disturbing_kinds:
+            return False
+        known = work_kinds()
+        return not codes or any(code not in known or known[code].ground_disturbing for code in codes)
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 import shapely
 from shapely.geometry.base import BaseGeometry
@@ -14,21 +14,23 @@ from samenloop.model import (
     Certainty,
     EndKind,
     FindingStatus,
+    Geometry,
     Period,
     Phase,
-    Plan,
     PlanKind,
     Precision,
+    Relation,
     RelationKind,
+    TrafficImpact,
     Visibility,
 )
 from samenloop.rules.configuration import Rules
-from samenloop.rules.work_kinds import work_kind_code, work_kinds
 
 EPOCH: Final = date(1970, 1, 1).toordinal()
 UNKNOWN_OWNERS: Final = frozenset({"", "urn:samenloop:org:unknown"})
 """Owners of whom nothing is known; two of them are never the same."""
 TIES: Final = frozenset({RelationKind.PART_OF, RelationKind.SAME_WORKS})
+_GIVEN: Final = frozenset({EndKind.GIVEN, EndKind.UNKNOWN})
 AREAL: Final = frozenset({"Polygon", "MultiPolygon"})
 
 Span = tuple[int, int]
@@ -59,6 +61,46 @@ class Times(NamedTuple):
     """The same without what is only assumed: an open span is its first day, or its stated duration."""
     is_open: bool
     """The last end was not given: works in execution go on at least until today."""
+
+
+class Owned(Protocol):
+    """An owner as far as the rules care."""
+
+    @property
+    def oin(self) -> str: ...
+
+
+class Matchable(Protocol):
+    """What the rules look at in a plan: `model.Plan`, or a part of it."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def owner(self) -> Owned: ...
+    @property
+    def kind(self) -> PlanKind: ...
+    @property
+    def phase(self) -> Phase: ...
+    @property
+    def certainty(self) -> Certainty: ...
+    @property
+    def visibility(self) -> Visibility: ...
+    @property
+    def audience(self) -> tuple[str, ...]: ...
+    @property
+    def period(self) -> Period: ...
+    @property
+    def work_periods(self) -> tuple[Period, ...]: ...
+    @property
+    def geometry(self) -> Geometry | None: ...
+    @property
+    def work_kinds(self) -> tuple[str, ...]: ...
+    @property
+    def ground_disturbing(self) -> bool | None: ...
+    @property
+    def traffic_impact(self) -> TrafficImpact: ...
+    @property
+    def relations(self) -> tuple[Relation, ...]: ...
 
 
 class Subject(NamedTuple):
@@ -115,7 +157,7 @@ def day_of(number: int) -> date:
     return date.fromordinal(number + EPOCH)
 
 
-def subject_of(plan: Plan, revision: int, rules: Rules, metric_crs: str) -> Subject | Gone:
+def subject_of(plan: Matchable, revision: int, rules: Rules, metric_crs: str) -> Subject | Gone:
     """Distil *plan*, or say why it is not matched. rule: rules.md 1, *matchable*, and 6.
 
     Raises Reject for a geometry that cannot be read or has no place in *metric_crs*.
@@ -126,14 +168,15 @@ def subject_of(plan: Plan, revision: int, rules: Rules, metric_crs: str) -> Subj
     return subject_with(plan, revision, rules, shape, repaired)
 
 
-def subject_with(plan: Plan, revision: int, rules: Rules, shape: BaseGeometry | None, repaired: bool) -> Subject | Gone:
+def subject_with(
+    plan: Matchable, revision: int, rules: Rules, shape: BaseGeometry | None, repaired: bool
+) -> Subject | Gone:
     """As `subject_of`, with the geometry already in metres and repaired."""
     if plan.phase is Phase.CANCELLED:
         return CANCELLED
     if plan.phase is Phase.COMPLETED:
         return OVER
-    codes = [work_kind_code(uri) for uri in plan.work_kinds]
-    judged_by = rules.judging(plan.kind, codes)
+    judged_by, breaks_ground = rules.judging(plan.kind, plan.work_kinds)
     if not judged_by:
         return NOT_MATCHED
     if shape is None:
@@ -143,7 +186,7 @@ def subject_with(plan: Plan, revision: int, rules: Rules, shape: BaseGeometry | 
         return PERIOD_LOST
     groundworks = plan.ground_disturbing
     if groundworks is None:
-        groundworks = _breaks_ground(plan.kind, codes, rules)
+        groundworks = breaks_ground
     window = plan.period
     return Subject(
         plan_id=plan.id,
@@ -175,6 +218,9 @@ def times_of(period: Period, work_periods: Sequence[Period], open_end_days: int)
     Work periods, where given, take the place of the whole period; those without a start or ending before it are left
     out.
     """
+    if not work_periods and period.start is not None and period.end is not None and period.end_kind in _GIVEN:
+        only = ((day_number(period.start), day_number(period.end)),)
+        return Times(only, only, False) if only[0][0] <= only[0][1] else None
     stated = [_span(part) for part in work_periods] or [_span(period)]
     if not any(stated):
         stated = [_span(period)]
@@ -198,7 +244,7 @@ def _span(period: Period) -> tuple[int, int | None, bool] | None:
     if period.start is None:
         return None
     start = day_number(period.start)
-    if period.end is not None and period.end_kind not in (EndKind.SENTINEL, EndKind.INDEFINITE):
+    if period.end is not None and period.end_kind in _GIVEN:
         end = day_number(period.end)
         return (start, end, True) if end >= start else None
     if period.duration_days:
@@ -223,16 +269,11 @@ def _until(spans: tuple[Span, ...], today: int) -> tuple[Span, ...]:
     return (*spans[:-1], (start, today)) if start <= today and end < today else spans
 
 
-def _coarsest(plan: Plan, rules: Rules) -> Precision:
-    periods = (plan.period, *plan.work_periods)
-    return next((p.precision for p in periods if p.precision in rules.coarse_precisions), plan.period.precision)
-
-
-def _breaks_ground(kind: PlanKind, codes: Sequence[str], rules: Rules) -> bool:
-    if kind not in rules.ground_disturbing_kinds:
-        return False
-    known = [work_kinds()[code].ground_disturbing for code in codes if code in work_kinds()]
-    return not known or len(known) < len(codes) or any(known)
+def _coarsest(plan: Matchable, rules: Rules) -> Precision:
+    coarse = rules.coarse_precisions
+    if not plan.work_periods or plan.period.precision in coarse:
+        return plan.period.precision
+    return next((part.precision for part in plan.work_periods if part.precision in coarse), plan.period.precision)
 
 
 def size_of(subject: Subject) -> tuple[float, float, int]:
