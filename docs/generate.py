@@ -19,6 +19,8 @@ from samenloop.cli import COMMANDS
 from samenloop.cli.tree import build
 from samenloop.contract import TOPICS
 from samenloop.metrics import CATALOGUE
+from samenloop.rules import CLASH_WORKS, NEAR, SAME_TRENCH, load_rules, work_kinds
+from samenloop.rules.configuration import PairRule
 from samenloop.settings import PREFIX, Hub, Source
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -117,11 +119,66 @@ def topics() -> str:
     return "\n".join(lines) + "\n"
 
 
+def rules() -> str:
+    """Return the page of the rules: every figure of the shipped configuration, and how to give others."""
+    shipped = load_rules()
+    lines = [
+        "# Rules",
+        "",
+        NOTE,
+        "Rules are data. The shipped configuration judges unless `hub.rules` (or `samenloop check --rules`) names",
+        "another file, which gives its own `authority` and `version` and only the keys that differ. A published",
+        "version never changes: findings name it as `<authority>@<version>`. A change is a restart of `detect`, which",
+        "then says again what it judges otherwise.",
+        "",
+        "```yaml",
+        "authority: urn:nld:oin:00000099000000001001",
+        "version: 2",
+        "rules:",
+        "  OPP.NEAR: {distance_m: 50}",
+        "```",
+    ]
+    lines += _rule(CLASH_WORKS, shipped.rules.clash)
+    lines += _rule(SAME_TRENCH, shipped.rules.same_trench)
+    lines += _rule(NEAR, shipped.rules.near)
+    lines += ["", "## For all rules", "", "| Key | Shipped |", "| --- | --- |"]
+    plain: tuple[str, ...] = ("open_end_days", "late_commit_days", "committed", "indicative", "exact_precisions")
+    plain = (*plain, "coarse_precisions", "hindering_traffic", "ground_disturbing_kinds")
+    lines += [f"| `{name}` | {_shown(getattr(shipped, name))} |" for name in plain]
+    lines += ["", "## Kinds of work", "", "In profiles and rules by these codes, on the wire as"]
+    lines += ["`urn:samenloop:work-kind:<code>`.", "", "| Code | Nederlands | English |", "| --- | --- | --- |"]
+    lines += [f"| `{code}` | {kind.nl} | {kind.en} |" for code, kind in work_kinds().items()]
+    return "\n".join(lines) + "\n"
+
+
+def _rule(rule_id: str, rule: PairRule) -> list[str]:
+    keys = [(name, field) for name, field in type(rule).model_fields.items() if name != "words"]
+    return [
+        "",
+        f"## `{rule_id}`",
+        "",
+        f"> {rule.words['en'].sentence}",
+        "",
+        "| Key | Shipped | What it says |",
+        "| --- | --- | --- |",
+        *(f"| `{name}` | {_shown(getattr(rule, name))} | {field.description} |" for name, field in keys),
+    ]
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, frozenset | tuple | list):
+        return ", ".join(sorted(str(item) for item in value)) or "none"
+    return str(value)
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "settings.md": settings,
     "metrics.md": metrics,
     "commands.md": commands,
     "topics.md": topics,
+    "rules.md": rules,
 }
 
 

@@ -18,7 +18,8 @@ from samenloop.errors import BadSettings
 if TYPE_CHECKING:
     from samenloop.model import Plan
 
-METRIC_CRS = "EPSG:28992"
+NETHERLANDS = (3.2, 50.7, 7.3, 53.7)
+"""West, south, east, north in degrees: here places are measured in EPSG:28992, elsewhere in their UTM zone."""
 
 
 def check(
@@ -28,7 +29,7 @@ def check(
     today: str | None = None,
     lang: Literal["nl", "en"] = "en",
     pairs: float | None = None,
-    crs: str = METRIC_CRS,
+    crs: str | None = None,
     connector: str = "file-snapshots",
     json: Json = False,
     geojson: Annotated[bool, Parameter(negative=())] = False,
@@ -52,7 +53,8 @@ def check(
     pairs
         Only count the pairs of plans within so many metres (0: that meet), and those that also share a day.
     crs
-        Projected CRS in metres to measure in.
+        Projected CRS in metres to measure in, such as EPSG:31370; without, EPSG:28992 in the Netherlands and the UTM
+        zone of the places elsewhere.
     connector
         The connector that the profiles are for.
     geojson
@@ -64,6 +66,7 @@ def check(
         emit(_count_shapes(files, pairs, crs))
         return 0
     plans, whole = _read(files, profile or [], connector)
+    crs = crs or _metric_crs(plans)
     if pairs is not None:
         emit(_count(plans, pairs, crs))
     else:
@@ -136,14 +139,37 @@ def _count(plans: Sequence[Plan], metres: float, crs: str) -> dict[str, int]:
     return {"pairs": counted.pairs, "pairs_in_time": counted.pairs_in_time}
 
 
-def _count_shapes(files: Sequence[Path], metres: float, crs: str) -> dict[str, int | None]:
+def _count_shapes(files: Sequence[Path], metres: float, crs: str | None) -> dict[str, int | None]:
     """Count pairs of bare GeoJSON geometries: without a profile nobody knows which fields are dates."""
     from samenloop.cli.shapes import read_shapes
     from samenloop.pairs import count_pairs
 
+    if crs is None:
+        raise BadSettings(["--crs: is missing, expected the projected CRS to measure in, such as EPSG:28992"])
     shapes = read_shapes(files, crs)
     counted = count_pairs(shapes, [None] * len(shapes), [None] * len(shapes), metres=metres)
     return {"pairs": counted.pairs, "pairs_in_time": None}
+
+
+def _metric_crs(plans: Sequence[Plan]) -> str:
+    """Return the CRS to measure in for the middle of the plans' places."""
+    import numpy as np
+    import shapely
+
+    from samenloop.geometry import to_metric_many
+
+    shapes = to_metric_many([plan.geometry for plan in plans], "EPSG:4326")
+    boxes = shapely.bounds(shapes[shapely.is_geometry(shapes)])
+    if not len(boxes):
+        return "EPSG:28992"
+    middle = np.nanmedian((boxes[:, :2] + boxes[:, 2:]) / 2, axis=0)
+    east, north = float(middle[0]), float(middle[1])
+    west, south, far_east, far_north = NETHERLANDS
+    if west <= east <= far_east and south <= north <= far_north:
+        return "EPSG:28992"
+    found = f"EPSG:{32600 if north >= 0 else 32700}"[:-2] + f"{min(60, int((east + 180) // 6) + 1):02d}"
+    warn(f"Measured in {found}; --crs names another.")
+    return found
 
 
 def _day(text: str | None) -> date:

@@ -30,9 +30,9 @@ def check(*, registry: bool = False, config: Config = None, json: Json = False) 
     registry
         Ask the registry too whether it would take them.
     """
-    from samenloop.contract.gate import problems_of_schemas
+    from samenloop.contract.gate import check_schemas
 
-    problems = problems_of_schemas()
+    problems = check_schemas()
     if registry:
         problems += _refused(config)
     if json:

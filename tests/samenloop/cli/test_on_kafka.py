@@ -1,0 +1,206 @@
+"""Commands against a real Kafka and registry, and against ones that are not there."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from samenloop.cli.tree import run
+from samenloop.contract import Codec, Envelope, dead_letter
+from samenloop.kafka import publish
+from samenloop.localstack import LocalStack
+from samenloop.model import DeadReason
+from samenloop.settings import load_hub
+from samenloop.stage import Output, Record
+
+Samenloop = Callable[..., tuple[int, str, str]]
+OIN = "00000099000000001001"
+
+
+@pytest.fixture(scope="module")
+def hub_file(local_stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A settings file of its own prefix, with topics and schemas."""
+    folder = tmp_path_factory.mktemp("hub")
+    (folder / "master.key").write_bytes(secrets.token_bytes(32))
+    path = folder / "hub.yaml"
+    path.write_text(
+        f"kafka: {{bootstrap_servers: '{local_stack.bootstrap}', prefix: 'cli-{secrets.token_hex(4)}.'}}\n"
+        f"registry: {{url: '{local_stack.registry_url}'}}\n"
+        "delivery: {master_key_file: master.key, allow_http: true, allow_destinations: [127.0.0.0/8]}\n"
+    )
+    assert run(["schemas", "register", "--config", str(path)]) == 0
+    assert run(["topics", "apply", "--config", str(path)]) == 0
+    return path
+
+
+@pytest.fixture
+def samenloop(hub_file: Path, capsys: pytest.CaptureFixture[str]) -> Samenloop:
+    """Run a command with the settings file; returns exit code, stdout, stderr."""
+
+    def command(*arguments: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = run([*arguments, "--config", str(hub_file)])
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return command
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("partners list", "Nobody takes part yet."),
+        ("subscriptions list", "Nobody is subscribed yet."),
+        ("dead-letters list", "No record was set aside."),
+        ("source list", "No source is configured."),
+    ],
+)
+def test_nothing_is_said_in_words(samenloop: Samenloop, words: str, said: str) -> None:
+    """An empty list is a sentence for a person and an empty list for a machine."""
+    code, out, err = samenloop(*words.split())
+
+    assert (code, err) == (0, "")
+    assert out.startswith(said)
+    assert json.loads(samenloop(*words.split(), "--json")[1]) == []
+
+
+def test_topics_and_schemas_are_there_the_second_time(samenloop: Samenloop) -> None:
+    """Applying and registering again changes nothing, and says so."""
+    first = samenloop("schemas", "register")
+    code, out, _ = samenloop("topics", "apply")
+
+    assert (first[0], code) == (0, 0)
+    assert samenloop("schemas", "register")[1] == first[1]
+    assert out == "Every topic exists with the settings it should have.\n"
+    assert samenloop("schemas", "check", "--registry")[0] == 0
+
+
+def test_partners_come_and_go(samenloop: Samenloop) -> None:
+    """The key is shown once; the list never shows it, nor its hash."""
+    code, out, _ = samenloop("partners", "add", OIN, "Gemeente Aalburg", "--json")
+    listed = samenloop("partners", "list")[1]
+    twice = samenloop("partners", "add", OIN, "Gemeente Aalburg")
+    samenloop("partners", "revoke", OIN)
+
+    added = json.loads(out)
+    assert (code, added["oin"], added["status"]) == (0, OIN, "ACTIVE")
+    assert len(added["api_key"]) > 40
+    assert "Gemeente Aalburg" in listed
+    assert added["api_key"] not in listed
+    assert twice[0] == 2
+    assert "is a partner already" in twice[2]
+    assert "REVOKED" in samenloop("partners", "list")[1]
+
+
+def test_partners_that_cannot_be(samenloop: Samenloop) -> None:
+    """A wrong number or an unknown partner is one line, not a traceback."""
+    for arguments in (("partners", "add", "123", "X"), ("partners", "revoke", "00000099000000001009")):
+        code, _, err = samenloop(*arguments)
+
+        assert code == 2
+        assert err.startswith("oin: ")
+
+
+def test_subscriptions_begin_and_end(samenloop: Samenloop, tmp_path: Path) -> None:
+    """A subscription is made from a file or from options, shows its secret, and ends."""
+    partner = "00000099000000001002"
+    samenloop("partners", "add", partner, "Waterschap De Wetering")
+    wish = tmp_path / "wish.yaml"
+    wish.write_text(f"subscriber: '{partner}'\nsink: http://127.0.0.1:9/hook\nabout: [conflicts]\n")
+    code, out, _ = samenloop("subscriptions", "add", str(wish), "--json")
+    by_options = samenloop(
+        "subscriptions", "add", "--subscriber", partner, "--sink", "http://127.0.0.1:9/b",
+        "--bbox", "180000", "433000", "182000", "435000", "--crs", "EPSG:28992", "--about", "conflicts",
+    )  # fmt: skip
+    ended = samenloop("subscriptions", "end", json.loads(out)["id"])
+
+    assert (code, by_options[0], ended[0]) == (0, 0, 0)
+    assert json.loads(out)["secret"].startswith("whsec_")
+    listed = samenloop("subscriptions", "list")[1]
+    assert "ended" in listed
+    assert "active" in listed
+    assert "whsec_" not in listed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--subscriber", OIN], "sink: is missing"),
+        (["--subscriber", "x", "--sink", "https://a.example/"], "subscriber: found 'x'"),
+        (["--subscriber", OIN, "--sink", "https://a.example/", "--crs", "EPSG:28992"], "--crs: is the CRS of --bbox"),
+        (["--subscriber", OIN, "--sink", "https://a.example/", "--about", "all"], "about.0: found 'all'"),
+        (["gone.yaml"], "gone.yaml: cannot be read"),
+        (["gone.yaml", "--sink", "https://a.example/"], "expected one or the other"),
+    ],
+)
+def test_subscriptions_that_cannot_be(samenloop: Samenloop, arguments: list[str], words: str) -> None:
+    """Every mistake is named, with exit code 2, and nothing is written."""
+    code, _, err = samenloop("subscriptions", "add", *arguments)
+
+    assert code == 2
+    assert words in err
+
+
+def test_dead_letters_are_listed_and_shown(samenloop: Samenloop, hub_file: Path) -> None:
+    """What was set aside is found by source, code, topic and age, and shown with its reason and original bytes."""
+    hub = load_hub(hub_file, {})
+    codec = Codec.from_registry(hub.registry.url, hub.kafka.prefix)
+    record = Record("plan-changes", 3, 7, "plan-1", b"\x00\xffnot avro", (("ce_id", b"1"),), 0)
+    letter = dead_letter(
+        record, reason=DeadReason.SCHEMA, code="schema.framing", detail="the value has no registry id",
+        stage="consolidate", now=datetime.now(UTC),
+    )  # fmt: skip
+    envelope = Envelope(
+        id=str(letter.id), source="urn:x", type="nl.samenloop.dead-letter.v1", time=letter.failed_at,
+        subject="plan-1", partitionkey="plan-1", correlationid="1",
+    )  # fmt: skip
+    value = codec.encode("dead-letters", letter)
+    publish(hub.kafka, [Output("dead-letters", "plan-1", value, codec.headers("dead-letters", envelope))])
+
+    listed = samenloop("dead-letters", "list", "--source", "consolidate", "--code", "schema", "--since", "1h")
+    shown = samenloop("dead-letters", "show", str(letter.id)[:8])
+
+    assert str(letter.id)[:8] in listed[1]
+    assert "the value has no registry id" in listed[1]
+    assert samenloop("dead-letters", "list", "--topic", "alerts")[1] == "No such record was set aside.\n"
+    assert "plan-changes partition 3 offset 7" in shown[1]
+    assert "00 ff 6e 6f 74" in shown[1]
+    assert json.loads(samenloop("dead-letters", "list", "--json")[1])[0]["code"] == "schema.framing"
+    assert samenloop("dead-letters", "show", "zzzz")[0] == 1
+
+
+def test_a_wrong_age_is_2(samenloop: Samenloop) -> None:
+    """`--since` takes a date or an age, and says so."""
+    code, _, err = samenloop("dead-letters", "list", "--since", "yesterday")
+
+    assert code == 2
+    assert "expected a date such as 2027-01-31 or an age such as 24h" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "address"),
+    [
+        (["topics", "apply"], "127.0.0.1:1"),
+        (["schemas", "register"], "http://127.0.0.1:2/apis"),
+        (["partners", "list"], "http://127.0.0.1:2/apis"),
+        (["up"], "127.0.0.1:"),
+    ],
+)
+def test_what_does_not_answer_is_told_with_its_address(
+    arguments: list[str], address: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A Kafka or registry that is away is one sentence that says where and what to do; exit code 1."""
+    path = tmp_path / "hub.yaml"
+    path.write_text("kafka: {bootstrap_servers: '127.0.0.1:1'}\nregistry: {url: 'http://127.0.0.1:2/apis'}\n")
+
+    code = run([*arguments, "--config", str(path)])
+
+    said = capsys.readouterr().err
+    assert code == 1
+    assert address in said
+    assert "Traceback" not in said
