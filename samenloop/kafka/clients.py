@@ -84,6 +84,7 @@ def reader(kafka: Kafka, *, committed_only: bool = True) -> Consumer:
         "group.id": f"{kafka.prefix}reader",  # librdkafka wants one; nothing is ever joined or committed with it
         "auto.offset.reset": "earliest",
         "enable.partition.eof": True,
+        "fetch.wait.max.ms": 10,  # the end of a partition is told when a fetch comes back empty
         "queued.max.messages.kbytes": 65_536,
     }
     if not committed_only:

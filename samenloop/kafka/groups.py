@@ -1,11 +1,13 @@
-"""How far groups are, and whether a transaction hangs in the broker."""
+"""Where groups begin, how far they are, and whether a transaction hangs in the broker."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from samenloop.contract.topics import TOPICS, Topic
@@ -13,9 +15,16 @@ from samenloop.errors import Retry
 from samenloop.kafka import clients
 from samenloop.kafka.names import group_on_wire, topic_on_wire
 from samenloop.kafka.reader import log_ends
-from samenloop.kafka.topics import committed_offsets
 from samenloop.settings import Kafka
 
+_ASK_SECONDS = 2.0
+_PATIENCE_SECONDS = 30.0
+_SOON = {
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+}
 REPAIR = (
     "`kafka-transactions.sh find-hanging --broker-id N` names the producer, "
     "`kafka-transactions.sh abort --topic T --partition P --start-offset O` ends it"
@@ -62,8 +71,8 @@ def group_lag(kafka: Kafka, group: str, inputs: Sequence[str], topics: Mapping[s
             for number, end in ends.items():
                 offset = known.get((topic_on_wire(kafka.prefix, name), number), -1)
                 lags.append(Lag(group, name, number, offset if offset >= 0 else None, end))
-    except KafkaException as error:
-        raise Retry("kafka.unavailable", str(error.args[0])) from error
+    except (KafkaException, TimeoutError) as error:
+        raise Retry("kafka.unavailable", f"positions could not be read: {error}") from error
     return lags
 
 
@@ -85,6 +94,64 @@ def open_transactions(kafka: Kafka, topics: Mapping[str, Topic] = TOPICS) -> lis
             if committed[number] < end and again[number] < end
         ]
     return found
+
+
+def begin_at_zero(admin: AdminClient, kafka: Kafka, group: str, inputs: Sequence[Topic]) -> list[str]:
+    """Commit offset 0 wherever *group* has no position in its *inputs*; one line when there was any.
+
+    Raises Retry when the group has workers: they must be stopped first; KafkaException otherwise.
+    """
+    full_group = group_on_wire(kafka.prefix, group)
+    partitions = [partition for topic in inputs for partition in _partitions(kafka, topic)]
+    known = committed_offsets(admin, full_group, partitions)
+    unknown = [p for p in partitions if known.get((p.topic, p.partition), -1) < 0]
+    if not unknown:
+        return []
+    begin = [TopicPartition(p.topic, p.partition, 0) for p in unknown]
+    request = ConsumerGroupTopicPartitions(full_group, begin)
+    _asked(lambda: _all_altered(admin, request))
+    topics = sorted({p.topic for p in unknown})
+    return [f"{full_group}: starts at offset 0 of {', '.join(topics)}"]
+
+
+def committed_offsets(
+    admin: AdminClient, group: str, partitions: Sequence[TopicPartition]
+) -> dict[tuple[str, int], int]:
+    """Return the committed offset by topic and partition, negative where there is none.
+
+    The partitions are named: without, one that was never committed is silently left out. Raises KafkaException.
+    """
+    request = ConsumerGroupTopicPartitions(group, list(partitions))
+    answered: ConsumerGroupTopicPartitions = _asked(
+        lambda: admin.list_consumer_group_offsets([request], request_timeout=_ASK_SECONDS)[group].result(_ASK_SECONDS)
+    )
+    return {(p.topic, p.partition): p.offset for p in answered.topic_partitions or ()}
+
+
+def _all_altered(admin: AdminClient, request: ConsumerGroupTopicPartitions) -> None:
+    answered = admin.alter_consumer_group_offsets([request], request_timeout=_ASK_SECONDS)[request.group_id]
+    for partition in answered.result(_ASK_SECONDS).topic_partitions or []:
+        error: KafkaError | None = partition.error
+        if error is not None and error.code() == KafkaError.UNKNOWN_MEMBER_ID:
+            raise Retry("kafka.group-busy", f"{request.group_id}: it has workers; stop them, then again")
+        if error is not None:
+            raise KafkaException(error)
+
+
+T = TypeVar("T")
+
+
+def _asked(ask: Callable[[], T]) -> T:
+    """Ask again what a broker that has just started, or a topic that was just made, cannot answer for a second."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            return ask()
+        except (KafkaException, TimeoutError) as error:
+            waits = isinstance(error, TimeoutError) or error.args[0].code() in _SOON
+            if not waits or time.monotonic() > deadline:
+                raise
+        time.sleep(0.2)
 
 
 def _partitions(kafka: Kafka, topic: Topic) -> list[TopicPartition]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
@@ -23,7 +23,7 @@ from samenloop import plugins
 from samenloop.contract.topics import TOPICS, Topic
 from samenloop.errors import BadSettings, Retry
 from samenloop.kafka import clients
-from samenloop.kafka.names import group_on_wire, topic_on_wire
+from samenloop.kafka.groups import begin_at_zero
 from samenloop.settings import Kafka
 
 _ASK_SECONDS = 15.0
@@ -52,9 +52,9 @@ def apply_topics(
         lines = _create(admin, missing, kafka.replication_factor)
         lines += _correct(admin, present)
         for group, inputs in (groups if groups is not None else inputs_of_groups()).items():
-            lines += _begin(admin, kafka, group, [topics[name] for name in inputs])
-    except KafkaException as error:
-        raise Retry("kafka.unavailable", str(error.args[0])) from error
+            lines += begin_at_zero(admin, kafka, group, [topics[name] for name in inputs])
+    except (KafkaException, TimeoutError) as error:
+        raise Retry("kafka.unavailable", f"topics could not be applied: {error}") from error
     return lines
 
 
@@ -120,36 +120,3 @@ def _merged(changes: Iterable[ConfigResource]) -> list[ConfigResource]:
     for change in changes:
         by_name.setdefault(change.name, []).extend(change.incremental_configs)
     return [ConfigResource(ResourceType.TOPIC, name, incremental_configs=entries) for name, entries in by_name.items()]
-
-
-def _begin(admin: AdminClient, kafka: Kafka, group: str, inputs: Sequence[Topic]) -> list[str]:
-    full_group = group_on_wire(kafka.prefix, group)
-    partitions = [
-        TopicPartition(topic_on_wire(kafka.prefix, topic.name), number)
-        for topic in inputs
-        for number in range(topic.partitions)
-    ]
-    known = committed_offsets(admin, full_group, partitions)
-    unknown = [p for p in partitions if known.get((p.topic, p.partition), -1) < 0]
-    if not unknown:
-        return []
-    begin = [TopicPartition(p.topic, p.partition, 0) for p in unknown]
-    request = ConsumerGroupTopicPartitions(full_group, begin)
-    answered = admin.alter_consumer_group_offsets([request])[full_group].result(_ASK_SECONDS)
-    for partition in answered.topic_partitions:
-        if partition.error is not None:
-            raise Retry("kafka.group-busy", f"{full_group}: {partition.error.str()}; stop its workers, then again")
-    topics = sorted({p.topic for p in unknown})
-    return [f"{full_group}: starts at offset 0 of {', '.join(topics)}"]
-
-
-def committed_offsets(
-    admin: AdminClient, group: str, partitions: Sequence[TopicPartition]
-) -> dict[tuple[str, int], int]:
-    """Return the committed offset by topic and partition, negative where there is none.
-
-    The partitions are named: without, one that was never committed is silently left out. Raises KafkaException.
-    """
-    request = ConsumerGroupTopicPartitions(group, list(partitions))
-    answered = admin.list_consumer_group_offsets([request], request_timeout=_ASK_SECONDS)[group].result(_ASK_SECONDS)
-    return {(p.topic, p.partition): p.offset for p in answered.topic_partitions}

@@ -17,7 +17,7 @@ from samenloop.kafka.watchdog import Heart
 from samenloop.settings import Kafka
 from samenloop.stage import Output
 
-_FLUSH_SECONDS = 30.0
+_FLUSH_SECONDS = 10.0
 
 
 class Writer:
