@@ -8,7 +8,9 @@ plan that has not arrived is parked, and its offset held, until the plan is ther
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
@@ -27,6 +29,7 @@ from samenloop.stage import Assignment, Output, Partition, Record
 
 log = get_logger("notify")
 _FINDINGS = ("conflicts", "opportunities")
+_WHO = ("partners", "subscriptions")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -51,6 +54,9 @@ class Notify:
         self._codec, self._source, self._make = codec, source, notifier
         self._notifier = notifier()
         self._parked: dict[UUID, _Parked] = {}
+        self._first: list[Record] = []
+        self._outcomes: Counter[str] = Counter()
+        self._letters: Counter[tuple[str, str]] = Counter()
         metrics.at_scrape(lambda: metrics.TABLE_KEYS.labels(table="notify-parked").set(len(self._parked)))
 
     @classmethod
@@ -69,14 +75,20 @@ class Notify:
         return cls(codec, identity.system_urn(hub.hub.oin, "samenloop"), notifier)
 
     def assign(self, assignment: Assignment) -> Sequence[Output]:
-        """Rebuild: inputs up to the position committed, what was told up to the very end."""
-        self._notifier, self._parked = self._make(), {}
+        """Rebuild: inputs up to the position committed, what was told up to the very end.
+
+        Who is to be told is read to the end: a partner that subscribed before is known before the first finding.
+        """
+        self._forget()
         if 0 not in assignment.partitions:
             return ()
-        for topic in ("partners", "subscriptions", "plan-regions", *_FINDINGS):
-            for record in assignment.read(topic, until="committed"):
+        for topic in (*_WHO, "plan-regions", *_FINDINGS):
+            for record in assignment.read(topic, until="end" if topic in _WHO else "committed"):
                 try:
-                    self._load(record)
+                    if record.offset < assignment.committed[topic, record.partition]:
+                        self._load(record)
+                    else:
+                        self._first.append(record)
                 except Reject:
                     log.debug("record.skipped", "An unreadable record was set aside before.", topic=topic)
         for record in assignment.read("alert-states", until="end"):
@@ -87,10 +99,12 @@ class Notify:
     def revoke(self, partitions: Collection[int]) -> None:
         """Forget everything."""
         if 0 in partitions:
-            self._notifier, self._parked = self._make(), {}
+            self._forget()
 
     def process(self, batch: Sequence[Record], now: datetime) -> Sequence[Output]:
         """Tell what a batch means; what cannot be read becomes a dead letter."""
+        self._succeeded()
+        self._hear_first(now)
         letters: list[Output] = []
         for record in batch:
             try:
@@ -98,6 +112,8 @@ class Notify:
             except Reject as error:
                 letter = contract.rejected(record, error, stage=self.name, now=now)
                 letters.append(letter_output(self._codec, self._source, letter))
+                self._letters[record.topic, letter.reason.value] += 1
+        self._outcomes.update(emitted=len(batch) - len(letters), dead_lettered=len(letters))
         for finding_id, parked in list(self._parked.items()):
             if not self._notifier.unseen(parked.finding):
                 del self._parked[finding_id]
@@ -106,6 +122,7 @@ class Notify:
 
     def idle(self, now: datetime) -> Sequence[Output]:
         """Say what time alone brings: the summary after a first load."""
+        self._hear_first(now)
         self._notifier.idle(now)
         return self._outputs()
 
@@ -115,6 +132,16 @@ class Notify:
         for parked in self._parked.values():
             held[parked.place] = min(parked.offset, held.get(parked.place, parked.offset))
         return held
+
+    def _forget(self) -> None:
+        self._notifier, self._parked, self._first = self._make(), {}, []
+
+    def _hear_first(self, now: datetime) -> None:
+        """Hear of subscriptions and partners ahead of their turn; those that cannot be read are set aside at it."""
+        first, self._first = self._first, []
+        for record in first:
+            with suppress(Reject):
+                self._hear(record, now)
 
     def _hear(self, record: Record, now: datetime) -> None:
         notifier = self._notifier
@@ -166,6 +193,15 @@ class Notify:
         for reason, count in self._notifier.suppressed().items():
             metrics.NOTIFICATIONS_SUPPRESSED_TOTAL.labels(reason=reason).inc(count)
         return [self._output(said) for said in self._notifier.take()]
+
+    def _succeeded(self) -> None:
+        """Count what the last batch brought: being called again says that it was committed."""
+        for outcome, count in self._outcomes.items():
+            metrics.PROCESSOR_EVENTS_TOTAL.labels(processor=self.name, outcome=outcome).inc(count)
+        for (topic, reason), count in self._letters.items():
+            metrics.DLQ_RECORDS_TOTAL.labels(topic=topic, reason=reason).inc(count)
+        self._outcomes.clear()
+        self._letters.clear()
 
     def _output(self, said: Outgoing) -> Output:
         match said:

@@ -108,6 +108,8 @@ class Notifier:
 
     def hear_partner(self, partner: Partner, now: datetime) -> None:
         """Take over a partner; what its subscriptions may no longer see is withdrawn."""
+        if self.partners.get(partner.oin) == partner:
+            return
         self.partners[partner.oin] = partner
         for subscription in list(self.subscriptions.values()):
             if subscription.subscriber_oin == partner.oin:

@@ -44,7 +44,7 @@ class Log:
     """Topics in memory, with what a stage has committed: it plays both Kafka and the loop."""
 
     records: dict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))
-    committed: dict[Partition, int] = field(default_factory=dict)
+    committed: dict[Partition, int] = field(default_factory=lambda: defaultdict(int))
     partitions: Collection[int] = (0,)
     count: int = 0
 
@@ -271,6 +271,20 @@ def test_ticks_and_tombstones() -> None:
     last = log.records["alert-states"][-1]
     assert quiet == []
     assert (last.key, last.value) == (f"{UUID(int=1)}\n{found.id}", None)
+
+
+def test_who_subscribed_before_is_known_first() -> None:
+    """On a first start the order between topics does not matter: subscriptions that are there hear of every finding."""
+    log, _ = scene()
+    log.committed.clear()
+
+    fresh = started(log)
+    log.run(fresh, log.put("plan-regions", A, row(A, W, 1)), log.put("plan-regions", B, row(B, E, 1)))
+    found = conflict(1, {A: 1, B: 1})
+    told = log.run(fresh, log.put("conflicts", str(found.id), found))
+    repeated = log.run(fresh, *log.records["partners"], *log.records["subscriptions"])
+
+    assert (len(told), repeated) == (1, [])
 
 
 def test_standby_holds_nothing() -> None:

@@ -33,7 +33,7 @@ from samenloop.errors import Reject
 from samenloop.kafka.tail import Tail
 from samenloop.letters import letter_output
 from samenloop.logs import get_logger
-from samenloop.model import DeadReason, DeliveryReceipt, Outcome, Subscription, SubscriptionStatus
+from samenloop.model import DeadLetter, DeadReason, DeliveryReceipt, Outcome, Subscription, SubscriptionStatus
 from samenloop.settings import Delivery as Settings
 from samenloop.settings import Hub
 from samenloop.stage import Assignment, Output, Partition, Record
@@ -109,8 +109,7 @@ class Webhook:
             try:
                 self._take(record, now)
             except Reject as error:
-                letter = contract.rejected(record, error, stage=self.name, now=now)
-                self._out.append(letter_output(self._codec, self._source, letter))
+                self._set_aside(contract.rejected(record, error, stage=self.name, now=now))
         return self._said()
 
     def idle(self, now: datetime) -> Sequence[Output]:
@@ -251,11 +250,15 @@ class Webhook:
                 now=now,
                 retryable=True,
             )
-            self._out.append(letter_output(self._codec, self._source, letter))
+            self._set_aside(letter)
         if answer is not None and meaning(answer) is Says.GONE:
             self._stop(delivery, SubscriptionStatus.ENDED, "gone", now)
         elif verdict.outcome is Outcome.GIVEN_UP:
             self._stop(delivery, SubscriptionStatus.PAUSED, "failing", now)
+
+    def _set_aside(self, letter: DeadLetter) -> None:
+        self._out.append(letter_output(self._codec, self._source, letter))
+        metrics.DLQ_RECORDS_TOTAL.labels(topic=self.lead, reason=letter.reason.value).inc()
 
     def _receipt(
         self, delivery: Delivery, verdict: Verdict, at: datetime, *, answer: Answer | None = None
