@@ -174,6 +174,9 @@ def read_period(profile: PeriodProfile, row: Row, zone: ZoneInfo) -> ReadPeriod:
         duration = _duration(profile, row, notes)
         return ReadPeriod(Period(duration_days=duration), notes=tuple(notes))
     first, last, kind = _moments(profile, pair, row, zone)
+    if last is None and kind is EndKind.UNKNOWN and first is not None and first.precision is not Precision.DAY:
+        last, kind = first, EndKind.GIVEN  # "2029" and nothing else is the whole year
+        notes.append(Note("period.end-from-start", pair.start))
     start = None if first is None or first.first < KNOWN_FROM else first.first
     end, kind = _end(profile, first, last, kind, notes)
     precision = profile.precision or max(

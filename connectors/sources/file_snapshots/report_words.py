@@ -12,6 +12,7 @@ _MEANING = {
     "id.duplicate": "rows share an id with others: taken as one work",
     "period.missing": "no first or last day",
     "period.open-end": "an end that means no end",
+    "period.end-from-start": "only a year, quarter, month or week: taken as the whole of it",
     "period.end-at-midnight": "an end at exactly 00:00 (`period.midnight_end`)",
     "period.end-before-start": "the end lies before the start: such a plan is not matched",
     "duration.unreadable": "a length that cannot be read",
