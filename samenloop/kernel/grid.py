@@ -1,171 +1,137 @@
-"""The space-time grid: which rows may be near a box in a period, found by arithmetic on sorted keys.
+"""The index of cells and buckets: two sorted runs of keys, each key with the slot that covers it.
 
-A row stands under one key for each cell and time bucket its own box touches: cell y, cell x and bucket packed into an
-int64, so that the buckets of a cell, and thereby a range of time, lie side by side. Keys live in two sorted runs, a
-large one and a small one that takes what is new; the small is merged into the large when it has grown.
-
-Rows with a cover of very many cells stand aside and are compared with everything by their boxes: a pipeline across the
-country would else fill the index. Rows that last very long have one bucket of their own, which every query reads.
+An entry is never sought out to be removed. A plan that moves leaves entries behind; they are seen through, because a
+pair counts only under the one key that its two plans' *present* covers agree on, and they are dropped all at once
+when enough of them have gathered.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
+from samenloop.kernel.arrays import Bools, Ints, insert_sorted
+from samenloop.kernel.cover import B_HIGH, B_LOW, EVER, bucket_of, cell_count, cell_keys, entry_keys, holds_key
 
-CELL_BITS, BUCKET_BITS = 21, 20
-HALF = 1 << (CELL_BITS - 1)
-LONG = (1 << BUCKET_BITS) - 1
-"""Bucket of the rows that last very long."""
-MOST_CELLS = 1024
-MOST_BUCKETS = 32
-DELTA_ENTRIES = 32_768
+DELTA_LEAST: Final = 32_768
+"""Entries that the small run holds at least before it is merged into the large one."""
+
+Slots = NDArray[np.int32]
 
 
-@dataclass(frozen=True, slots=True)
-class Boxes:
-    """Where and when n rows are: *box* n x 4 (west, south, east, north), *start* and *end* inclusive days."""
+class Run:
+    """Entries sorted by key."""
 
-    box: Floats
-    start: Ints
-    end: Ints
-
-    def take(self, which: Ints | Flags) -> Boxes:
-        """The rows *which*."""
-        return Boxes(self.box[which], self.start[which], self.end[which])
-
-    def grown(self, metres: float, days: int) -> Boxes:
-        """The rows made larger by *metres* on each side and *days* at each end."""
-        box = self.box + np.array([-metres, -metres, metres, metres])
-        return Boxes(box, self.start - days, self.end + days)
+    def __init__(self) -> None:
+        self.keys: Ints = np.empty(0, dtype=np.int64)
+        self.slots: Slots = np.empty(0, dtype=np.int32)
 
     def __len__(self) -> int:
-        return len(self.start)
+        return len(self.keys)
+
+    def merge(self, keys: Ints, slots: Slots) -> None:
+        """Take sorted entries in, in one linear pass."""
+        places = insert_sorted(self.keys, keys)
+        size = len(self.keys) + len(keys)
+        old = np.ones(size, dtype=np.bool_)
+        old[places] = False
+        merged, of = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int32)
+        merged[places], of[places] = keys, slots
+        merged[old], of[old] = self.keys, self.slots
+        self.keys, self.slots = merged, of
+
+    def keep(self, wanted: Bools) -> None:
+        """Drop all entries but the *wanted*."""
+        self.keys, self.slots = self.keys[wanted], self.slots[wanted]
+
+    def find(self, low: Ints, high: Ints) -> tuple[Ints, Ints]:
+        """Return (start, count) of the entries with a key from *low* to *high*, both included."""
+        start = np.searchsorted(self.keys, low)
+        return start, np.searchsorted(self.keys, high, side="right") - start
 
 
 class Grid:
-    """An index of rows by place and time; rows are numbered by the caller and never taken out, only dropped at once."""
+    """Entries of all slots that are present, and of some that have moved since."""
 
-    def __init__(self, cell_m: float, bucket_days: int) -> None:
-        self.cell_m = cell_m
-        self.bucket_days = bucket_days
-        self.clear()
+    def __init__(self) -> None:
+        self.base, self.delta = Run(), Run()
+        self.current = 0
+        """Entries that the present covers need; the rest of `len` has been left behind."""
+        self._ever = 0
 
-    def clear(self) -> None:
-        """Forget everything."""
-        none = np.empty(0, np.int64)
-        self._runs: list[tuple[Ints, Ints]] = [(none, none), (none, none)]
-        self.large: Ints = none
-        self._any_long = False
+    def __len__(self) -> int:
+        return len(self.base) + len(self.delta)
 
     @property
-    def entries(self) -> int:
-        """How many keys there are."""
-        return sum(len(keys) for keys, _ in self._runs)
+    def nbytes(self) -> int:
+        """Bytes of memory held."""
+        return sum(run.keys.nbytes + run.slots.nbytes for run in (self.base, self.delta))
 
-    def is_large(self, boxes: Boxes) -> Flags:
-        """Say which rows cover too many cells to stand in the grid."""
-        low, high = self._cells(boxes)
-        return np.asarray(np.prod(high - low + 1.0, axis=1) > MOST_CELLS)
-
-    def add(self, rows: Ints, boxes: Boxes) -> None:
-        """Index *rows*."""
-        large = self.is_large(boxes)
-        if large.any():
-            self.large = np.concatenate([self.large, rows[large]])
-            rows, boxes = rows[~large], boxes.take(~large)
-        if not len(rows):
+    def move(self, slots: Ints, before: Ints, after: Ints) -> None:
+        """Enter *slots* under the keys of the covers *after* that the covers *before* did not have."""
+        self.current += int((_entries(after) - _entries(before)).sum())
+        moved = (before != after).any(axis=1)
+        if not moved.any():
             return
-        keys, of = self._keys(boxes)
-        order = np.argsort(keys, kind="stable")
-        base, delta = self._runs
-        delta = _merged(delta, (keys[order], rows[of[order]]))
-        if len(delta[0]) > DELTA_ENTRIES:
-            base, delta = _merged(base, delta), (delta[0][:0], delta[1][:0])
-        self._runs = [base, delta]
+        owner, keys = entry_keys(after[moved])
+        fresh = ~holds_key(before[moved][owner], keys)
+        keys, owners = keys[fresh], slots[moved][owner[fresh]]
+        self._ever += int((bucket_of(keys) == EVER).sum())
+        order = np.argsort(keys)
+        self.delta.merge(keys[order], owners[order].astype(np.int32))
 
-    def candidates(self, asked: Boxes) -> tuple[Ints, Ints, Ints, Flags]:
-        """Return every (query, row) that share a cell and a bucket, as (query, row, cell key, long?) columns.
+    def settle(self, cover_of: Callable[[Ints], Ints]) -> None:
+        """Merge and clean up when it is time; *cover_of* gives the present covers of slots."""
+        if len(self.delta) > max(DELTA_LEAST, int((1000 * len(self.base)) ** 0.5)):
+            self.base.merge(self.delta.keys, self.delta.slots)
+            self.delta = Run()
+        if len(self) > self.current + self.current // 3 + DELTA_LEAST:
+            self._clean(cover_of)
 
-        *asked* are boxes already grown, none of them large. A pair comes once for each shared cell and bucket: see
-        `low_corner` for the one to keep.
-        """
-        cells, of = self._covers(asked)
-        first, last = self._buckets(asked)
-        ranges = [(cells | first[of], cells | last[of], False)]
-        if self._any_long:
-            ranges.append((cells | LONG, cells | LONG, True))
-        parts = [
-            _within(run, low, high, of, is_long) for low, high, is_long in ranges for run in self._runs if len(run[0])
-        ]
-        if not parts:
-            none = np.empty(0, np.int64)
-            return none, none, none, np.empty(0, np.bool_)
-        query, row, key, long = (np.concatenate(column) for column in zip(*parts, strict=True))
-        return query, row, key, long
+    def look_up(self, cover: Ints) -> Iterator[tuple[Run, Ints, Ints, Ints]]:
+        """Yield per run: (run, number of the cover, start, count) of the entries in each cell of the *cover*s."""
+        owner, cells = cell_keys(cover)
+        order = np.argsort(cells)
+        owner, cells = owner[order], cells[order]
+        ranges = [(cells | cover[owner, B_LOW], cells | cover[owner, B_HIGH])]
+        if self._ever:
+            ranges.append((cells | EVER, cells | EVER))
+        for run in (self.base, self.delta):
+            for low, high in ranges:
+                start, count = run.find(low, high)
+                some = np.flatnonzero(count)
+                yield run, owner[some], start[some], count[some]
 
-    def low_corner(self, west: Floats, south: Floats, day: Ints, long: Flags) -> Ints:
-        """Return the key of a point and a day: of all keys that a pair shares, the one where it is counted."""
-        cells = _packed(self._cell(south), self._cell(west))
-        return np.asarray(cells | np.where(long, LONG, self._bucket(day)))
-
-    def _cell(self, metres: Floats) -> Ints:
-        return np.clip(np.floor(metres / self.cell_m), -HALF, HALF - 1).astype(np.int64)
-
-    def _cells(self, boxes: Boxes) -> tuple[Ints, Ints]:
-        return self._cell(boxes.box[:, :2]), self._cell(boxes.box[:, 2:])
-
-    def _bucket(self, days: Ints) -> Ints:
-        return np.clip(days // self.bucket_days + (LONG >> 1), 0, LONG - 1)
-
-    def _buckets(self, boxes: Boxes) -> tuple[Ints, Ints]:
-        return self._bucket(boxes.start), self._bucket(boxes.end)
-
-    def _covers(self, boxes: Boxes) -> tuple[Ints, Ints]:
-        """Return the cells of each box (packed, bucket 0) and which box each is of."""
-        low, high = self._cells(boxes)
-        size = high - low + 1
-        of, nth = _counted(size[:, 0] * size[:, 1])
-        across = size[of, 0]
-        return _packed(low[of, 1] + nth // across, low[of, 0] + nth % across), of
-
-    def _keys(self, boxes: Boxes) -> tuple[Ints, Ints]:
-        first, last = self._buckets(boxes)
-        long = last - first >= MOST_BUCKETS
-        self._any_long |= bool(long.any())
-        first, last = np.where(long, LONG, first), np.where(long, LONG, last)
-        cells, of = self._covers(boxes)
-        which, nth = _counted((last - first + 1)[of])
-        return cells[which] | (first[of[which]] + nth), of[which]
+    def _clean(self, cover_of: Callable[[Ints], Ints]) -> None:
+        """Drop entries that no present cover has, and doubles of plans that moved away and back."""
+        self.base.merge(self.delta.keys, self.delta.slots)
+        self.delta = Run()
+        wanted = np.ones(len(self.base), dtype=np.bool_)
+        for start in range(0, len(wanted), 1 << 20):
+            part = slice(start, start + (1 << 20))
+            wanted[part] = holds_key(cover_of(self.base.slots[part].astype(np.int64)), self.base.keys[part])
+        self.base.keep(wanted)
+        if len(self.base) > self.current:
+            order = np.lexsort((self.base.slots, self.base.keys))
+            keys, slots = self.base.keys[order], self.base.slots[order]
+            once = np.concatenate([[True], (keys[1:] != keys[:-1]) | (slots[1:] != slots[:-1])])
+            self.base.keys, self.base.slots = keys[once], slots[once]
+        self._ever = int((bucket_of(self.base.keys) == EVER).sum())
 
 
-def _packed(y: Ints, x: Ints) -> Ints:
-    return ((y + HALF) << (CELL_BITS + BUCKET_BITS)) | ((x + HALF) << BUCKET_BITS)
+def _entries(cover: Ints) -> Ints:
+    count: Ints = cell_count(cover) * (cover[:, B_HIGH] - cover[:, B_LOW] + 1)
+    return count
 
 
-def _counted(sizes: Ints) -> tuple[Ints, Ints]:
-    """For groups of *sizes*: the group of each member, and its place in the group."""
-    of = np.repeat(np.arange(len(sizes)), sizes)
-    begin = np.cumsum(sizes) - sizes
-    return of, np.arange(len(of)) - begin[of]
-
-
-def _merged(a: tuple[Ints, Ints], b: tuple[Ints, Ints]) -> tuple[Ints, Ints]:
-    at = np.searchsorted(a[0], b[0], side="right")
-    return np.insert(a[0], at, b[0]), np.insert(a[1], at, b[1])
-
-
-def _within(run: tuple[Ints, Ints], low: Ints, high: Ints, of: Ints, is_long: bool) -> tuple[Ints, Ints, Ints, Flags]:
-    """Return all entries of *run* whose key lies in one of the ranges, with the query each range is of."""
-    keys, rows = run
-    begin = np.searchsorted(keys, low, side="left")
-    count = np.searchsorted(keys, high, side="right") - begin
-    which, nth = _counted(count)
-    at = begin[which] + nth
-    return of[which], rows[at], keys[at], np.full(len(at), is_long)
+def split(starts: Ints, counts: Ints, most: int) -> list[slice]:
+    """Cut ranges into stretches of about *most* elements each."""
+    if not len(starts):
+        return []
+    part = np.cumsum(counts) // most
+    edges = [0, *(np.flatnonzero(np.diff(part)) + 1).tolist(), len(counts)]
+    return [slice(low, high) for low, high in pairwise(edges)]

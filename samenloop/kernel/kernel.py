@@ -1,254 +1,236 @@
-"""Rows, exact tests and the difference between what held before a batch and after."""
+"""The kernel: takes batches of plans that came, moved or went, and says which pairs started, hold on and ended."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from samenloop.kernel.grid import Boxes, Flags, Grid, Ints
+from samenloop.kernel.adjacency import Adjacency, as_pairs, pair_codes
+from samenloop.kernel.arrays import NO_INTS, Bools, Floats, Ints, Shapes, distinct, expand, is_in, with_room
+from samenloop.kernel.cover import LARGE, Lattice, bucket_of, cell_count, low_corner, shorten
+from samenloop.kernel.grid import Grid, split
 
-Shapes = NDArray[Any]
-MARGIN_M = 0.001
-"""Added to boxes, so that rounding never loses a pair that the exact test would keep."""
-ROUNDING_M = 0.0005
-"""Distances are judged to the millimetre: half of it belongs to the limit."""
-SPARE_ROWS = 65_536
+ROUNDING_M: Final = 0.0005
+"""Distances count to the millimetre: half of one beside the limit still rounds to the limit."""
+AT_ONCE: Final = 1 << 17
+"""Candidates that are looked at together: what fits a processor's cache."""
+
+# Columns of a row. Minus the upper ends, so that all six comparisons of two boxes are "at most".
+_LOWS, _MINUS_HIGHS, _GROUP = slice(0, 3), slice(3, 6), 6
+_ALL: Final = np.uint64(0x0101010101010101)
 
 
-class Pairs(NamedTuple):
-    """What a batch did, as k x 2 slots, the smaller first.
-
-    *kept* are the pairs of changed slots that held before and still hold.
-    """
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """What a batch did: each int64 (k, 2), the smaller slot first, sorted, every pair in one of the three."""
 
     started: Ints
     kept: Ints
+    """Pairs of slots of the batch that held before and still do."""
     ended: Ints
 
 
-class _Rows:
-    """Append-only rows, one per version of a slot; an update is a new row and the death of the old one."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._reserve(1024)
-
-    def _reserve(self, size: int) -> None:
-        def grown(old: NDArray[Any] | None, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
-            new = np.zeros(shape, dtype)
-            if old is not None:
-                new[: self.count] = old[: self.count]
-            return new
-
-        old = self.__dict__
-        self.box = grown(old.get("box"), (size, 4), np.float64)
-        self.start = grown(old.get("start"), (size,), np.int64)
-        self.end = grown(old.get("end"), (size,), np.int64)
-        self.group = grown(old.get("group"), (size,), np.int64)
-        self.slot = grown(old.get("slot"), (size,), np.int64)
-        self.alive = grown(old.get("alive"), (size,), np.bool_)
-        self.shape = grown(old.get("shape"), (size,), object)
-
-    def append(self, slots: Ints, boxes: Boxes, group: Ints, shapes: Shapes) -> Ints:
-        begin, end = self.count, self.count + len(slots)
-        if end > len(self.slot):
-            self._reserve(max(end, 2 * len(self.slot)))
-        self.box[begin:end], self.start[begin:end], self.end[begin:end] = boxes.box, boxes.start, boxes.end
-        self.group[begin:end], self.slot[begin:end], self.shape[begin:end] = group, slots, shapes
-        self.alive[begin:end] = True
-        self.count = end
-        return np.arange(begin, end)
-
-    def kill(self, rows: Ints) -> None:
-        self.alive[rows] = False
-        self.shape[rows] = None
-
-    def boxes(self, rows: Ints) -> Boxes:
-        return Boxes(self.box[rows], self.start[rows], self.end[rows])
-
-
 class Kernel:
-    """All pairs of slots within *distance_m* metres and *gap_days* free days, of different groups.
+    """Plans in a grid of cells and buckets of days, and the pairs that hold among them.
 
-    A pair holds when the distance of the geometries, rounded to millimetres, is at most *distance_m*, and the days
-    between their periods (inclusive ends) at most *gap_days*. Geometries are in one projected CRS in metres.
+    Slots are numbers from 0, best without gaps: memory goes with the largest. Distances are in metres of the
+    coordinates given. Nothing depends on the order of arrival or on how changes are cut into batches.
     """
 
     def __init__(self, distance_m: float, gap_days: int, cell_m: float = 250.0, bucket_days: int = 256) -> None:
-        self.distance_m = distance_m
-        self.gap_days = gap_days
         self.candidates = 0
-        """Pairs met in a shared cell and bucket, so far."""
+        """Index entries looked at so far."""
         self.exact = 0
-        """Exact distance tests, so far."""
-        self._grid = Grid(cell_m, bucket_days)
-        self._rows = _Rows()
-        self._row_of: dict[int, int] = {}
-        self._partners: dict[int, set[int]] = {}
-
-    def __len__(self) -> int:
-        return len(self._row_of)
+        """Exact tests of distance so far."""
+        self._limit = distance_m + ROUNDING_M
+        self._gap = gap_days + 1
+        self._lattice = Lattice(cell_m, bucket_days)
+        self._grid = Grid()
+        self._adjacency = Adjacency()
+        self._rows: Floats = np.full((0, 8), np.nan)
+        self._shapes: Shapes = np.full(0, None, dtype=object)
+        self._moving: Bools = np.zeros(0, dtype=np.bool_)
+        self._large: Ints = NO_INTS
 
     @property
     def entries(self) -> int:
-        """How many keys the index holds."""
-        return self._grid.entries
+        """Entries in the index, those left behind included."""
+        return len(self._grid)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of rows, index and pairs; the geometries themselves are not counted."""
+        own = self._rows.nbytes + self._shapes.nbytes + self._moving.nbytes
+        return own + self._grid.nbytes + self._adjacency.nbytes
 
     def partners(self, slot: int) -> Ints:
-        """The slots that make a pair with *slot*, in order."""
-        return np.array(sorted(self._partners.get(slot, ())), dtype=np.int64)
+        """Return the slots that pair with *slot*, sorted."""
+        return self._adjacency.partners(slot)
 
     def pairs(self) -> Ints:
-        """All pairs that hold, k x 2, in order."""
-        every = [(slot, other) for slot, others in self._partners.items() for other in others if slot < other]
-        return np.array(sorted(every), dtype=np.int64).reshape(-1, 2)
+        """Return all pairs that hold, int64 (k, 2), the smaller slot first, sorted."""
+        return as_pairs(self._adjacency.all())
 
-    def apply(self, slots: Ints, geometry: Shapes, start: Ints, end: Ints, group: Ints) -> Pairs:
-        """Put *slots* where *geometry* is from *start* to *end* (days since 1970, inclusive), and say what changed.
+    def apply(
+        self,
+        slots: Ints,
+        geometry: Shapes,
+        start: NDArray[np.int32],
+        end: NDArray[np.int32],
+        group: Ints,
+    ) -> Pairs:
+        """Put plans in place of what their slots held, and return what that does to their pairs.
 
-        n values each; a geometry None (or empty) takes the slot away; pairs of equal *group* >= 0 are skipped. Raises
-        ValueError when a slot is given twice.
+        slots: int64 (n), each at most once. geometry: shapely or None, (n), valid, in metres; None, an empty geometry
+        and coordinates that are not finite take the plan out. start, end: int32 (n), days since 1970, the end
+        included; a period that ends before it starts has no days and pairs with nothing. group: int64 (n); plans of
+        one group do not pair, -1 is no group.
         """
-        changed = np.asarray(slots, np.int64)
-        if len(np.unique(changed)) != len(changed):
-            raise ValueError("a slot is given twice in one batch")
-        shapes = np.asarray(geometry, object)
-        here = ~(shapely.is_missing(shapes) | shapely.is_empty(shapes))
-        known = np.array([self._row_of.get(slot, -1) for slot in changed.tolist()], dtype=np.int64)
-        same = self._unmoved(known, shapes)
-        shapes[same] = self._rows.shape[known[same]]
-        self._rows.kill(known[known >= 0])
-        for slot in changed[~here].tolist():
-            self._row_of.pop(slot, None)
-        rows = self._rows.append(
-            changed[here],
-            Boxes(shapely.bounds(shapes[here]), np.asarray(start, np.int64)[here], np.asarray(end, np.int64)[here]),
-            np.asarray(group, np.int64)[here],
-            shapes[here],
-        )
-        self._row_of.update(zip(changed[here].tolist(), rows.tolist(), strict=True))
-        self._grid.add(rows, self._rows.boxes(rows))
-        found = self._holding(rows, same[here])
-        result = self._difference(changed, found)
-        self._shed()
-        return result
+        if not len(slots):
+            return Pairs(*(as_pairs(NO_INTS) for _ in range(3)))
+        slots = np.asarray(slots, dtype=np.int64)
+        self._reserve(int(slots.max()) + 1)
+        before = self._rows[slots]
+        after = _rows(geometry, start, end, group)
+        same_shape = self._same_shape(slots, geometry, before, after)
+        moved = ~(same_shape & (before == after).all(axis=1)) & ~(np.isnan(before[:, 0]) & np.isnan(after[:, 0]))
+        self._store(slots, geometry, before, after)
+        held = self._adjacency.of(slots)
+        now = self._pairs_now(slots[moved], after[moved], slots[moved & ~same_shape], held)
+        started, ended = now[~is_in(now, held)], held[~is_in(held, now)]
+        self._adjacency.change(started, ended)
+        return Pairs(as_pairs(started), as_pairs(held[is_in(held, now)]), as_pairs(ended))
 
-    def _unmoved(self, known: Ints, shapes: Shapes) -> Flags:
-        """Say which slots had a row with the very same geometry."""
-        same = known >= 0
-        same[same] = shapely.equals_identical(self._rows.shape[known[same]], shapes[same])
+    def _reserve(self, slots: int) -> None:
+        self._rows = with_room(self._rows, slots, np.nan)
+        self._shapes = with_room(self._shapes, slots, None)
+        self._moving = with_room(self._moving, slots, False)
+        self._adjacency.reserve(slots)
+
+    def _same_shape(self, slots: Ints, geometry: Shapes, before: Floats, after: Floats) -> Bools:
+        same: Bools = (before[:, [0, 1, 3, 4]] == after[:, [0, 1, 3, 4]]).all(axis=1)
+        places = np.flatnonzero(same)
+        same[places] = shapely.equals_identical(self._shapes[slots[places]], geometry[places])
         return same
 
-    def _holding(self, rows: Ints, unmoved: Flags) -> Ints:
-        """Return the pairs of *rows* with any row, as sorted codes."""
-        query, row = self._near(rows)
-        asked = rows[query]
-        known = self._are_known(asked, row, unmoved[query], rows, unmoved)
-        test = ~known
-        self.exact += int(test.sum())
-        near = known.copy()
-        near[test] = shapely.dwithin(
-            self._rows.shape[asked[test]], self._rows.shape[row[test]], self.distance_m + ROUNDING_M
-        )
-        return np.unique(_codes(self._rows.slot[asked[near]], self._rows.slot[row[near]]))
+    def _store(self, slots: Ints, geometry: Shapes, before: Floats, after: Floats) -> None:
+        present = ~np.isnan(after[:, 0])
+        self._rows[slots] = after
+        self._shapes[slots] = None
+        self._shapes[slots[present]] = geometry[present]
+        covers = self._covers(before), self._covers(after)
+        self._note_large(slots, *covers)
+        self._grid.move(slots, *(_small(cover) for cover in covers))
+        self._grid.settle(lambda some: _small(self._covers(self._rows[some])))
 
-    def _are_known(self, asked: Ints, row: Ints, unmoved: Flags, rows: Ints, same: Flags) -> Flags:
-        """Say for which pairs neither side moved and the pair held before: their distance needs no test."""
-        first = int(rows[0]) if len(rows) else self._rows.count
-        still = row < first
-        still[~still] = same[row[~still] - first]
-        maybe = np.flatnonzero(unmoved & still)
-        known = np.zeros(len(asked), np.bool_)
-        slot = self._rows.slot
-        partners = self._partners
-        known[maybe] = [
-            b in partners.get(a, ())
-            for a, b in zip(slot[asked[maybe]].tolist(), slot[row[maybe]].tolist(), strict=True)
-        ]
-        return known
+    def _note_large(self, slots: Ints, before: Ints, after: Ints) -> None:
+        was, now = cell_count(before) > LARGE, cell_count(after) > LARGE
+        if was.any():
+            self._large = np.setdiff1d(self._large, slots[was])
+        if now.any():
+            self._large = np.union1d(self._large, slots[now])
 
-    def _near(self, rows: Ints) -> tuple[Ints, Ints]:
-        """Return (index into *rows*, other row) for all that pass the tests of box, period and group."""
-        boxes = self._rows.boxes(rows)
-        asked = boxes.grown(self.distance_m + MARGIN_M, self.gap_days + 1)
-        large = self._grid.is_large(asked)
-        small = np.flatnonzero(~large)
-        query, row, key, long = self._grid.candidates(asked.take(small))
-        query = small[query]
-        west = np.maximum(asked.box[query, 0], self._rows.box[row, 0])
-        south = np.maximum(asked.box[query, 1], self._rows.box[row, 1])
-        day = np.maximum(asked.start[query], self._rows.start[row])
-        once = key == self._grid.low_corner(west, south, day, long)
-        wide = [(query[once], row[once])]
-        wide += [(np.full(len(self._grid.large), i), self._grid.large) for i in small.tolist() if len(self._grid.large)]
-        everything = np.arange(self._rows.count)
-        wide += [(np.full(len(everything), i), everything) for i in np.flatnonzero(large).tolist()]
-        query, row = (np.concatenate(column) for column in zip(*wide, strict=True))
-        self.candidates += len(query)
-        return self._passing(asked, query, row, rows)
+    def _covers(self, rows: Floats) -> Ints:
+        cover = self._lattice.cover(_box(rows), np.column_stack([rows[:, 2], -rows[:, 5]]))
+        shorten(cover)
+        return cover
 
-    def _passing(self, asked: Boxes, query: Ints, row: Ints, rows: Ints) -> tuple[Ints, Ints]:
-        at = self._rows
-        group = at.group[row]
-        mine = at.group[rows[query]]
-        first = rows[0] if len(rows) else 0
-        passes = (
-            at.alive[row]
-            & ((group != mine) | (group < 0))
-            & (at.start[row] <= asked.end[query])
-            & (at.end[row] >= asked.start[query])
-            & ((row < first) | (row > rows[query]))
-            & (at.box[row, 0] <= asked.box[query, 2])
-            & (at.box[row, 2] >= asked.box[query, 0])
-            & (at.box[row, 1] <= asked.box[query, 3])
-            & (at.box[row, 3] >= asked.box[query, 1])
-        )
-        return query[passes], row[passes]
+    def _pairs_now(self, moved: Ints, rows: Floats, reshaped: Ints, held: Ints) -> Ints:
+        """Return the codes, sorted, of the pairs of the batch: those of moved plans anew, the others as held."""
+        present = ~np.isnan(rows[:, 0])
+        self._moving[moved] = True
+        near = self._near(moved[present], rows[present])
+        untouched = held[~(self._moving[held >> 32] | self._moving[held & 0xFFFFFFFF])]
+        self._moving[moved] = False
+        self._moving[reshaped] = True
+        settled = is_in(near, held) & ~(self._moving[near >> 32] | self._moving[near & 0xFFFFFFFF])
+        self._moving[reshaped] = False
+        asked = near[~settled]
+        hold = shapely.dwithin(self._shapes[asked >> 32], self._shapes[asked & 0xFFFFFFFF], self._limit)
+        self.exact += len(asked)
+        return np.sort(np.concatenate([near[settled], asked[hold], untouched]))
 
-    def _difference(self, changed: Ints, found: Ints) -> Pairs:
-        partners = self._partners
-        before = np.unique(
-            np.array(
-                [_code(slot, other) for slot in changed.tolist() for other in partners.get(slot, ())], dtype=np.int64
-            )
-        )
-        started = np.setdiff1d(found, before, assume_unique=True)
-        ended = np.setdiff1d(before, found, assume_unique=True)
-        kept = np.intersect1d(found, before, assume_unique=True)
-        result = Pairs(_slots(started), _slots(kept), _slots(ended))
-        for a, b in result.ended.tolist():
-            for one, other in ((a, b), (b, a)):
-                partners[one].discard(other)
-                if not partners[one]:
-                    del partners[one]
-        for a, b in result.started.tolist():
-            partners.setdefault(a, set()).add(b)
-            partners.setdefault(b, set()).add(a)
-        return result
+    def _near(self, slots: Ints, rows: Floats) -> Ints:
+        """Return the codes, sorted, of pairs of present *slots* with others whose boxes and periods are in reach."""
+        reach = self._reach(rows)
+        cover = self._lattice.cover(_box_of_reach(reach), np.column_stack([-reach[:, 5], reach[:, 2]]))
+        large = cell_count(cover) > LARGE
+        found = [self._scan(int(i), slots, rows, reach) for i in np.flatnonzero(large)]
+        found += [self._among_large(slots, rows, reach, ~large)]
+        places = np.flatnonzero(~large)
+        for run, owner, starts, counts in self._grid.look_up(cover[places]):
+            self.candidates += int(counts.sum())
+            for part in split(starts, counts, AT_ONCE):
+                which, entries = expand(starts[part], counts[part])
+                asking = places[owner[part][which]]
+                theirs = run.slots[entries]
+                hit = np.flatnonzero(_within(self._rows, theirs, reach, asking))
+                asking, theirs, keys = asking[hit], theirs[hit].astype(np.int64), run.keys[entries[hit]]
+                right = keys == low_corner(cover[asking], self._covers(self._rows[theirs]), bucket_of(keys))
+                found.append(self._to_pairs(slots[asking[right]], theirs[right]))
+        return distinct(np.concatenate(found))
 
-    def _shed(self) -> None:
-        """Number the living rows anew when most are dead."""
-        if self._rows.count < SPARE_ROWS + 2 * len(self._row_of):
-            return
-        old = self._rows
-        living = np.flatnonzero(old.alive[: old.count])
-        self._rows = _Rows()
-        rows = self._rows.append(old.slot[living], old.boxes(living), old.group[living], old.shape[living])
-        self._row_of = dict(zip(old.slot[living].tolist(), rows.tolist(), strict=True))
-        self._grid.clear()
-        self._grid.add(rows, self._rows.boxes(rows))
+    def _scan(self, index: int, slots: Ints, rows: Floats, reach: Floats) -> Ints:
+        """Pairs of one plan that covers a large area: a look at every row."""
+        self.candidates += len(self._rows)
+        hit = np.flatnonzero((self._rows <= reach[index]).all(axis=1))
+        return self._to_pairs(np.full(len(hit), slots[index]), hit)
+
+    def _among_large(self, slots: Ints, rows: Floats, reach: Floats, asking: Bools) -> Ints:
+        """Pairs with the few plans that cover a large area: they are not in the grid."""
+        which = np.flatnonzero(asking)
+        ask, large = np.repeat(which, len(self._large)), np.tile(self._large, len(which))
+        self.candidates += len(ask)
+        hit = np.flatnonzero(_within(self._rows, large, reach, ask))
+        return self._to_pairs(slots[ask[hit]], large[hit])
+
+    def _to_pairs(self, slots: Ints, others: Ints) -> Ints:
+        """Codes of pairs without oneself, one's own group, and the second mention of two that both moved."""
+        groups = self._rows[slots, _GROUP]
+        apart = (groups < 0) | (groups != self._rows[others, _GROUP])
+        wanted = apart & (slots != others) & ~(self._moving[others] & (others > slots))
+        return pair_codes(slots[wanted], others[wanted])
+
+    def _reach(self, rows: Floats) -> Floats:
+        """Rows with which a plan within reach compares as "at most" in every column."""
+        reach = np.full_like(rows, np.inf)
+        slack = self._limit + 1e-6 + np.abs(rows[:, :6]).max(axis=1) * 1e-15
+        reach[:, 0], reach[:, 1] = slack - rows[:, 3], slack - rows[:, 4]
+        reach[:, 3], reach[:, 4] = slack - rows[:, 0], slack - rows[:, 1]
+        reach[:, 2], reach[:, 5] = self._gap - rows[:, 5], self._gap - rows[:, 2]
+        return reach
 
 
-def _code(a: int, b: int) -> int:
-    return (a << 32) | b if a < b else (b << 32) | a
+def _within(rows: Floats, others: NDArray[np.integer], reach: Floats, asking: Ints) -> Bools:
+    """Tell for each candidate whether its row lies within the reach of the plan that asks."""
+    fits: Bools = np.less_equal(rows.take(others, axis=0), reach.take(asking, axis=0)).view(np.uint64)[:, 0] == _ALL
+    return fits
 
 
-def _codes(a: Ints, b: Ints) -> Ints:
-    return np.asarray((np.minimum(a, b) << 32) | np.maximum(a, b))
+def _rows(geometry: Shapes, start: NDArray[np.int32], end: NDArray[np.int32], group: Ints) -> Floats:
+    """One row of 64 bytes per plan: a cache line. Not a number where the plan is absent."""
+    rows = np.zeros((len(geometry), 8))
+    bounds = shapely.bounds(geometry)
+    rows[:, 0:2], rows[:, 3:5] = bounds[:, 0:2], -bounds[:, 2:4]
+    rows[:, 2], rows[:, 5], rows[:, _GROUP] = start, -end.astype(np.float64), group
+    rows[~np.isfinite(bounds).all(axis=1) | (end < start)] = np.nan
+    return rows
 
 
-def _slots(codes: Ints) -> Ints:
-    return np.stack([codes >> 32, codes & 0xFFFFFFFF], axis=1)
+def _box(rows: Floats) -> Floats:
+    return np.column_stack([rows[:, 0], rows[:, 1], -rows[:, 3], -rows[:, 4]])
+
+
+def _box_of_reach(reach: Floats) -> Floats:
+    return np.column_stack([-reach[:, 3], -reach[:, 4], reach[:, 0], reach[:, 1]])
+
+
+def _small(cover: Ints) -> Ints:
+    """Covers as the grid holds them: a large one covers nothing there."""
+    cover = cover.copy()
+    cover[cell_count(cover) > LARGE] = (0, -1, 0, 0, 0, 0)
+    return cover
