@@ -30,6 +30,12 @@ from samenloop.stage import Record
 
 _OffsetSpec: Any = OffsetSpec  # its methods have no types
 _ASK_SECONDS = 10.0
+_NO_LEADER_YET = {
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+}
+"""What a topic answers that was made a moment ago, or whose broker has just come back."""
 _AT_ONCE = 5000
 _WAIT_SECONDS = 0.05
 _WHY = "Kafka is away, or an open transaction keeps the end from being reached"
@@ -144,13 +150,18 @@ def _offsets(
     if not partitions:
         return {}
     level = IsolationLevel.READ_COMMITTED if committed else IsolationLevel.READ_UNCOMMITTED
-    try:
-        asked = admin.list_offsets(
-            dict.fromkeys(partitions, which), isolation_level=level, request_timeout=_ASK_SECONDS
-        )
-        return {partition.partition: future.result(_ASK_SECONDS).offset for partition, future in asked.items()}
-    except (KafkaException, TimeoutError) as error:
-        raise Retry("kafka.unavailable", f"the ends of a topic could not be read: {error}") from error
+    until = time.monotonic() + _ASK_SECONDS
+    while True:
+        try:
+            asked = admin.list_offsets(
+                dict.fromkeys(partitions, which), isolation_level=level, request_timeout=_ASK_SECONDS
+            )
+            return {partition.partition: future.result(_ASK_SECONDS).offset for partition, future in asked.items()}
+        except (KafkaException, TimeoutError) as error:
+            young = isinstance(error, KafkaException) and error.args[0].code() in _NO_LEADER_YET
+            if not young or time.monotonic() > until:
+                raise Retry("kafka.unavailable", f"the ends of a topic could not be read: {error}") from error
+            time.sleep(0.2)
 
 
 def partitions_of(client: AdminClient | Consumer, full_name: str) -> list[int]:
