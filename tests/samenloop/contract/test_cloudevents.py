@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -10,7 +11,7 @@ from cloudevents.core.formats.json import JSONFormat
 
 from samenloop.contract import CLASSIFICATION, Codec, Envelope, read_envelope
 from samenloop.errors import Reject
-from samenloop.model import Visibility
+from samenloop.model import PlanChanged, Visibility
 
 NOW = datetime(2026, 11, 23, 9, 15, tzinfo=UTC)
 PLAN_ID = "urn:nld:oin:00000099123456780000:systeem:works-register:plan:2027%2F0042%20B"
@@ -62,9 +63,9 @@ def test_dataschema(codec: Codec) -> None:
     )
 
 
-def test_second_reader(codec: Codec) -> None:
+def test_second_reader(codec: Codec, make_change: Callable[[], PlanChanged]) -> None:
     """The CloudEvents library reads our headers and hands out our bytes unchanged."""
-    value = b"\x00\x00\x00\x00\x01body"
+    value = codec.encode("plan-changes", make_change())
     message = KafkaMessage(headers=dict(codec.headers("plan-changes", ENVELOPE)), key=b"k", value=value)
 
     event = from_binary(message, JSONFormat())

@@ -19,9 +19,9 @@ BASE: Schema = {
         {"name": "id", "type": "string", "doc": "(nl: id)"},
         {"name": "at", "type": {"type": "long", "logicalType": "timestamp-micros"}, "doc": "(nl: tijdstip)"},
         {"name": "count", "type": "int", "doc": "(nl: aantal)", "default": 0},
-        {"name": "hash", "type": {"type": "fixed", "name": "Hash", "size": 4, "doc": "(nl: hash)"}, "doc": "(nl: hash)"},
+        {"name": "hash", "type": {"type": "fixed", "name": "Hash", "size": 4, "doc": "(nl: h)"}, "doc": "(nl: h)"},
         {"name": "kind", "default": "UNKNOWN", "doc": "(nl: soort)",
-         "type": {"type": "enum", "name": "Kind", "symbols": ["UNKNOWN", "A"], "default": "UNKNOWN", "doc": "(nl: soort)"}},
+         "type": {"type": "enum", "name": "Kind", "symbols": ["UNKNOWN", "A"], "default": "UNKNOWN", "doc": "(nl: s)"}},
         {"name": "strict", "doc": "(nl: streng)",
          "type": {"type": "enum", "name": "Strict", "symbols": ["A", "B"], "doc": "(nl: streng)"}},
         {"name": "parts", "type": {"type": "array", "items": "long"}, "doc": "(nl: delen)", "default": []},
@@ -95,8 +95,7 @@ def test_matrix(name: str) -> None:
     problems = gate.compare(new, BASE)
 
     assert (not problems) == (name in ALLOWED), problems
-    assert library_says(new, BASE) == (not gate.unreadable(new, BASE))
-    assert library_says(BASE, new) == (not gate.unreadable(BASE, new))
+    assert (library_says(new, BASE) and library_says(BASE, new)) == (name in ALLOWED)
 
 
 @pytest.mark.parametrize("name", UNSEEN)
@@ -133,8 +132,8 @@ def test_a_removed_name_is_burnt() -> None:
 )
 def test_lint(change: Change, said: str) -> None:
     """Docs with the Dutch term, safe enum defaults, unions of null and one type."""
-    assert gate.lint(BASE) == [":Strict: the default of an enum is its first symbol"]
-    assert any(said in problem for problem in gate.lint(changed(change))[:1])
+    assert gate.lint(BASE) == ["/strict:Strict: the default of an enum is its first symbol"]
+    assert any(said in problem for problem in set(gate.lint(changed(change))) - set(gate.lint(BASE)))
 
 
 def test_our_files_pass() -> None:
