@@ -19,9 +19,10 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from samenloop.cli.options import Config, codec_of, hub_of
-from samenloop.errors import BadSettings
+from samenloop.errors import BadSettings, SamenloopError
 from samenloop.serving import LIVE_SECONDS, POLL_SECONDS, Health, Server
 from samenloop.settings import Hub
+from samenloop.supervisor import REFUSED
 
 Kind = Literal["source", "stream", "sink"]
 _LOOK_EVERY_SECONDS = 5.0
@@ -148,6 +149,9 @@ def _process(hub: Hub, name: str, *, live_seconds: float = LIVE_SECONDS) -> Iter
     health.when_ready(lambda: log.info("process.ready", "The process is ready.", address=server.address))
     try:
         yield _Life(stop, health)
+    except SamenloopError as error:
+        log.error("process.failed", "The process ends: it cannot work so.", problem=str(error))
+        sys.exit(REFUSED if isinstance(error, BadSettings) else 1)
     finally:
         log.info("process.stopped", "The process stops.")
         server.close()
