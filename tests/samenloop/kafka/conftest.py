@@ -91,8 +91,8 @@ class Hub:
         self.workers: list[Worker] = []
         apply_topics(self.kafka, ledger.TOPICS, ledger.GROUPS)
 
-    def worker(self, stage: str, slot: str = "0", trouble: str = "") -> Worker:
-        self.workers.append(Worker(self.kafka, stage, slot, trouble))
+    def worker(self, stage: str, slot: str = "0", trouble: str = "", **settings: object) -> Worker:
+        self.workers.append(Worker(self.kafka.model_copy(update=settings), stage, slot, trouble))
         return self.workers[-1]
 
     def write(self, topic: str, keys: list[str]) -> None:

@@ -61,6 +61,9 @@ class Ledger:
 
     def process(self, batch: Sequence[Record], now: datetime) -> Sequence[Output]:
         say("batch", len(batch))
+        if self.trouble == "freezes":
+            os.kill(os.getpid(), signal.SIGSTOP)
+            time.sleep(2)  # the client learns meanwhile that the group has gone on
         if self.trouble == "sleeps":
             time.sleep(600)
         if self.trouble == "keeps-the-gil":

@@ -85,6 +85,20 @@ def test_a_standby_takes_over(make_hub: MakeHub) -> None:
     assert [hub.counts() for hub in ends] == [TWICE, TWICE, TWICE]
 
 
+def test_a_worker_frozen_in_the_middle_of_a_batch_writes_nothing(hub: Hub) -> None:
+    """It thaws with a batch in hand that its successor has done meanwhile: it may not commit it, and ends."""
+    first = hub.worker("one", "0", "freezes", watchdog_seconds=60)
+    first.wait_for("assigned")
+    standby = hub.worker("one", "1")
+    standby.wait_for("ready")
+    hub.write("single", KEYS)
+    hub.wait_for_total(210)
+    first.signal(signal.SIGCONT)
+
+    assert first.exit_code() == Exit.LEFT_BEHIND, first.told
+    assert hub.counts() == ONCE
+
+
 def test_a_second_process_takes_the_slot(hub: Hub) -> None:
     """Two processes with one slot: the newer one works, the older one ends with code 4 and a sentence."""
     first = hub.worker("many", "0")
