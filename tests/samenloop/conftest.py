@@ -67,7 +67,9 @@ def make_plan() -> PlanMaker:
             "id": f"{SYSTEM}:plan:{name}",
             "system": SYSTEM,
             "local_id": name,
-            "owner": model.Organisation(owner or f"0000009900000000000{ord(name[0]) % 10}", f"Owner {name}"),
+            "owner": model.Organisation(
+                f"0000009900000000000{ord(name[0]) % 10}" if owner is None else owner, f"Owner {name}"
+            ),
             "title": f"Works {name}",
             "kind": model.PlanKind.WORKS,
             "phase": model.Phase.PREPARATION,
