@@ -1,11 +1,14 @@
-"""Bare pair counts: how many plans are near each other, and how many of those also share a day. No rules."""
+"""Bare pair counts: how many plans lie within reach of each other, and how many of those share a day.
+
+Nothing but place and time: no owners, phases or rules. What `samenloop check --pairs` prints.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import shapely
@@ -13,47 +16,61 @@ from numpy.typing import NDArray
 
 from samenloop.kernel import Kernel
 
-ANY_GAP: Final = 10_000_000
-"""Days: more than there are between any two dates, so that time leaves nothing out."""
-NEVER: Final = 4_000_000
-"""The day on which an open end ends: beyond the last date."""
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+_FOREVER: Final = date.max
 
 
 @dataclass(frozen=True, slots=True)
 class PairCounts:
-    """Pairs of geometries within the distance, and those of them whose closed periods share a day."""
+    """How many pairs there are, and how many of them also overlap in time."""
 
     pairs: int
     pairs_in_time: int
 
 
 def count_pairs(
-    geometries: Sequence[Any] | NDArray[Any],
+    geometries: Sequence[shapely.Geometry | None] | NDArray[np.object_],
     starts: Sequence[date | None],
     ends: Sequence[date | None],
     *,
     metres: float,
 ) -> PairCounts:
-    """Count the pairs within *metres*, each once; 0 means that they intersect, touching included.
+    """Count unordered pairs within *metres* of each other, and those of them that share a day.
 
-    *geometries* are shapely geometries in one projected CRS in metres, valid, or None (in no pair). Periods are closed
-    days; without an end a period never ends, without a start it shares no day with any. Distances are exact: nothing
-    is rounded or buffered.
+    As `pairs_within` for place. Periods are closed local days. A missing end never ends; without a start, or with an
+    end before its start, a plan shares no day with any.
     """
-    shapes: NDArray[Any] = np.empty(len(geometries), dtype=object)
-    shapes[:] = list(geometries)
-    first = np.array([NEVER if day is None else _number(day) for day in starts], dtype=np.int64)
-    last = np.array([NEVER if day is None else _number(day) for day in ends], dtype=np.int64)
-    last[first == NEVER] = -NEVER
-    kernel = Kernel(metres, ANY_GAP)
-    timeless = np.zeros(len(shapes), np.int64)
-    near = kernel.apply(np.arange(len(shapes)), shapes, timeless, timeless, timeless - 1).started
-    a, b = near[:, 0], near[:, 1]
-    holds = shapely.intersects(shapes[a], shapes[b]) if metres == 0 else shapely.dwithin(shapes[a], shapes[b], metres)
-    a, b = a[holds], b[holds]
-    shared = np.minimum(last[a], last[b]) >= np.maximum(first[a], first[b])
-    return PairCounts(len(a), int(shared.sum()))
+    pairs = pairs_within(geometries, metres=metres)
+    return PairCounts(len(pairs), int(np.count_nonzero(share_a_day(pairs, starts, ends))))
 
 
-def _number(day: date) -> int:
-    return day.toordinal() - date(1970, 1, 1).toordinal()
+def pairs_within(geometries: Sequence[shapely.Geometry | None] | NDArray[np.object_], *, metres: float) -> Ints:
+    """Return int64 (k, 2): positions, the smaller first, of geometries within *metres* of each other.
+
+    geometries: repaired, in metres; None and empty ones pair with nothing. metres: 0 means that the two intersect;
+    else their distance rounded to the millimetre is at most so much (rule: rules.md 1).
+    """
+    shapes = np.empty(len(geometries), dtype=object)
+    shapes[:] = geometries
+    some = np.flatnonzero(shapely.is_geometry(shapes))
+    no_days = np.zeros(len(some), dtype=np.int32)
+    found = Kernel(metres, 0).apply(
+        np.arange(len(some), dtype=np.int64), shapes[some], no_days, no_days, np.full(len(some), -1, dtype=np.int64)
+    )
+    pairs = some[found.started]
+    if metres == 0:
+        pairs = pairs[shapely.intersects(shapes[pairs[:, 0]], shapes[pairs[:, 1]])]
+    return pairs
+
+
+def share_a_day(pairs: Ints, starts: Sequence[date | None], ends: Sequence[date | None]) -> Bools:
+    """Tell which *pairs* of positions, int64 (k, 2), overlap in time; missing dates as in `count_pairs`."""
+    first = np.array([(start or _FOREVER).toordinal() for start in starts], dtype=np.int64)
+    last = np.array([(end or _FOREVER).toordinal() for end in ends], dtype=np.int64)
+    last[[start is None for start in starts]] = 0
+    one, other = pairs[:, 0], pairs[:, 1]
+    days = np.minimum(last[one], last[other]) - np.maximum(first[one], first[other])
+    shared: Bools = (days >= 0) & (first <= last)[one] & (first <= last)[other]
+    return shared
