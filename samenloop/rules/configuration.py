@@ -203,6 +203,7 @@ class Words(yamlfile.Model):
     title: Template
     hidden_plan: str
     hidden_owner: str
+    unknown_owner: str
     day: Template
     days: Template
     one_day: Template
@@ -222,6 +223,7 @@ class Words(yamlfile.Model):
     join_earlier: Template
     shift_hidden: Template
     narrow: Template
+    no_remedy: Template
     confirm_end: Template
     confirm_dates: Template
     confirm_geometry: Template

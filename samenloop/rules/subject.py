@@ -29,6 +29,8 @@ from samenloop.rules.configuration import Rules
 EPOCH: Final = date(1970, 1, 1).toordinal()
 UNKNOWN_OWNERS: Final = frozenset({"", "urn:samenloop:org:unknown"})
 """Owners of whom nothing is known; two of them are never the same."""
+UNKNOWN_OWNER_PREFIX: Final = "urn:samenloop:org:unknown-"
+"""What a source that does not know an owner gives it: an identity per plan."""
 TIES: Final = frozenset({RelationKind.PART_OF, RelationKind.SAME_WORKS})
 _GIVEN: Final = frozenset({EndKind.GIVEN, EndKind.UNKNOWN})
 AREAL: Final = frozenset({"Polygon", "MultiPolygon"})

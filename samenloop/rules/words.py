@@ -20,6 +20,7 @@ from samenloop.model import (
     RemedyKind,
 )
 from samenloop.rules.configuration import Language, Rules, Words
+from samenloop.rules.subject import UNKNOWN_OWNER_PREFIX, UNKNOWN_OWNERS
 
 OPEN = frozenset({FindingStatus.OPEN, FindingStatus.ACKNOWLEDGED})
 Plans = Mapping[str, Plan]
@@ -56,7 +57,10 @@ def sentence(finding: Finding, plans: Plans, language: Language, rules: Rules) -
 
 def remedy_sentences(finding: Finding, plans: Plans, language: Language, rules: Rules) -> list[str]:
     """Return who would have to do what, one sentence per remedy: what dissolves a conflict, what both gain."""
-    found = (_remedy(remedy, finding, plans, language, rules) for remedy in finding.evidence.remedies)
+    found = [_remedy(remedy, finding, plans, language, rules) for remedy in finding.evidence.remedies]
+    if not found and finding.status in OPEN:
+        words, (a, b) = rules.words[language], (participant.id for participant in finding.participants[:2])
+        found = [words.no_remedy.format(owner_a=_owner(a, plans, words), owner_b=_owner(b, plans, words))]
     return [_capital(text) for text in found if text]
 
 
@@ -140,7 +144,7 @@ def _plan(plan_id: str, plans: Plans, words: Words) -> str:
     plan = plans.get(plan_id)
     if plan is None:
         return words.hidden_plan
-    return words.plan.format(title=plan.title, owner=plan.owner.name or plan.owner.oin)
+    return words.plan.format(title=plan.title, owner=_owner(plan_id, plans, words))
 
 
 def _title(plan_id: str, plans: Plans, words: Words) -> str:
@@ -150,7 +154,10 @@ def _title(plan_id: str, plans: Plans, words: Words) -> str:
 
 def _owner(plan_id: str, plans: Plans, words: Words) -> str:
     plan = plans.get(plan_id)
-    return words.hidden_owner if plan is None else plan.owner.name or plan.owner.oin
+    if plan is None:
+        return words.hidden_owner
+    unknown = plan.owner.oin in UNKNOWN_OWNERS or plan.owner.oin.startswith(UNKNOWN_OWNER_PREFIX)
+    return plan.owner.name or (words.unknown_owner if unknown else plan.owner.oin)
 
 
 def _place(evidence: Evidence, words: Words) -> str:
