@@ -16,7 +16,7 @@ from shapely.geometry.base import BaseGeometry
 
 from samenloop import visibility
 from samenloop.errors import Reject
-from samenloop.geometry import to_metric
+from samenloop.geometry import repair, to_metric
 from samenloop.model import (
     Certainty,
     Clearance,
@@ -55,14 +55,13 @@ class Known:
 
     @cached_property
     def shape(self) -> BaseGeometry | None:
-        """The geometry in metres; None where there is none or it has no place in the hub's CRS."""
+        """The geometry in metres, repaired; None where there is none or it has no place in the hub's CRS."""
         if self.plan.geometry is None:
             return None
         try:
-            shape = to_metric(self.plan.geometry, self._crs)
+            return repair(to_metric(self.plan.geometry, self._crs))[0]
         except Reject:
             return None
-        return None if shape.is_empty else shape
 
     def figures(self, committed: Collection[Certainty]) -> PlanFigures:
         """The figures that are compared later."""

@@ -70,6 +70,7 @@ class Webhook:
         self._lanes: dict[UUID, Lane] = {}
         self._flying: dict[Attempt, Delivery] = {}
         self._out: list[Output] = []
+        self._turns = 0
         metrics.at_scrape(lambda: reporting.pending(self._lanes, self._reach))
 
     @classmethod
@@ -119,7 +120,10 @@ class Webhook:
             delivery = self._flying.pop(attempt, None)
             if delivery is not None:
                 self._answered(delivery, answer, attempt.at, now)
-        for subscription_id in list(self._lanes):
+        self._turns += 1
+        lanes = list(self._lanes)
+        first = self._turns % max(len(lanes), 1)  # so that those at the front do not take all the room every time
+        for subscription_id in lanes[first:] + lanes[:first]:
             self._start(subscription_id, now)
         return self._said()
 
@@ -175,10 +179,17 @@ class Webhook:
                 self._end(lane, delivery, Verdict(Outcome.WITHHELD, "visibility"), now)
             elif leave is Leave.OTHER_CHANNEL:
                 self._drop(lane, delivery)
-            elif leave is Leave.SEND and lane.free(now):
+            elif leave is Leave.SEND and lane.free(now) and self._room(lane):
                 self._send(lane, delivery, subscription, now)
             else:
                 break
+
+    def _room(self, lane: Lane) -> bool:
+        """Partners that seem to be down never take more than half of the room."""
+        if not lane.failing:
+            return True
+        probing = sum(self._lanes[d.alert.subscription_id].failing for d in self._flying.values())
+        return probing < max(self._settings.concurrency // 2, 1)
 
     def _send(self, lane: Lane, delivery: Delivery, subscription: Subscription, now: datetime) -> None:
         lane.start(delivery, now, subscription.rate_per_minute)
@@ -197,8 +208,14 @@ class Webhook:
         lane = self._lanes[delivery.alert.subscription_id]
         lane.landed(delivery)
         reporting.attempted(self._partner(delivery), answer)
-        waits = self._settings.retry_seconds
-        verdict = judge(answer, tries=delivery.tries, refusals=delivery.refusals, waits=waits, now=now)
+        verdict = judge(
+            answer,
+            attempts=delivery.attempts,
+            tries=delivery.tries,
+            refusals=delivery.refusals,
+            waits=self._settings.retry_seconds,
+            now=now,
+        )
         if answer.status is not None and answer.status < 300:
             lane.recovered(now)
         elif verdict.patience:

@@ -16,6 +16,8 @@ from samenloop.model import Outcome
 
 REFUSALS_BEFORE_THE_LAST = 3
 LONGEST_PATIENCE_SECONDS = 86_400.0
+LONGEST_UNASKED_SECONDS = 300.0
+"""A partner that asks for no time at all, again and again, gets a growing pause up to this one."""
 
 
 class Meaning(StrEnum):
@@ -93,11 +95,13 @@ def meaning(answer: Answer) -> Meaning:
     return _STATUS.get(answer.status, _CLASS.get(answer.status // 100, Meaning.LATER))
 
 
-def judge(answer: Answer, *, tries: int, refusals: int, waits: Sequence[float], now: datetime) -> Verdict:
+def judge(
+    answer: Answer, *, attempts: int, tries: int, refusals: int, waits: Sequence[float], now: datetime
+) -> Verdict:
     """Return what follows from an answer.
 
-    *tries* and *refusals* count the earlier attempts that used up a try, and those refused; *waits* are the seconds
-    before each try.
+    *attempts* came before this one; *tries* and *refusals* count those of them that used up a try, and those refused;
+    *waits* are the seconds before each try.
     """
     said, problem = meaning(answer), answer.problem or _problem(answer.status)
     if said in _FINAL:
@@ -105,6 +109,7 @@ def judge(answer: Answer, *, tries: int, refusals: int, waits: Sequence[float], 
         return Verdict(outcome, problem if outcome is Outcome.REFUSED else None)
     patience = _patience(answer, now)
     if patience is not None:
+        patience = max(patience, min(2.0 ** (attempts - tries), LONGEST_UNASKED_SECONDS))
         return Verdict(Outcome.RETRY, "rate-limited", patience, patience=True, transient=True, counts=False)
     if said is Meaning.NOT_THIS and refusals >= REFUSALS_BEFORE_THE_LAST:
         return Verdict(Outcome.REFUSED, problem)

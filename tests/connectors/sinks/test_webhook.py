@@ -16,6 +16,7 @@ from uuid import UUID
 import pytest
 
 from connectors.sinks.webhook import OLDEST, Webhook
+from connectors.sinks.webhook.sender import Attempt, Sender
 from samenloop import identity
 from samenloop.contract import Codec, Envelope
 from samenloop.model import (
@@ -35,7 +36,7 @@ from samenloop.model import (
 from samenloop.receiver import Answer, Receiver
 from samenloop.settings import Delivery as Settings
 from samenloop.stage import Output, Partition, Record
-from samenloop.webhooks import derive_secret, secret_ref
+from samenloop.webhooks import Destinations, derive_secret, secret_ref
 
 KEY = bytes(range(32))
 OIN = "00000099000000001002"
@@ -472,6 +473,24 @@ def test_private_addresses_get_nothing(start: Start, url: str) -> None:
 
     assert scene.receipts()[0].problem == "address"
     assert not any(url in str(receipt) for receipt in scene.receipts())
+
+
+def test_resolver_that_changes_its_answer(receiver: Receiver) -> None:
+    """The address is checked where the connection is made: first a public answer, then a private one, gets nothing."""
+    url = receiver.url.replace("127.0.0.1", "localhost")
+    settings = Settings(allow_http=True)
+    sender = Sender(settings, Destinations(settings, resolve=lambda host, port: ["93.184.215.14"]))
+    sender.start()
+    sender.send(Attempt("a1", url, b"{}", [receiver.secret], datetime.now(UTC)))
+    end = time.monotonic() + 10
+    answers = sender.answers()
+    while not answers and time.monotonic() < end:
+        time.sleep(0.01)
+        answers = sender.answers()
+    sender.stop()
+
+    assert [answer.problem for _, answer in answers] == ["address"]
+    assert (receiver.messages, receiver.refused) == ([], 0)
 
 
 def test_newer_replaces_older_in_retry(start: Start, receiver: Receiver) -> None:

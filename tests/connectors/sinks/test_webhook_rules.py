@@ -20,7 +20,7 @@ WAITS = Settings().retry_seconds
 
 def verdict(answer: Answer, *, tries: int = 0, refusals: int = 0) -> Verdict:
     """What follows from an answer with the waits of the contract."""
-    return judge(answer, tries=tries, refusals=refusals, waits=WAITS, now=NOW)
+    return judge(answer, attempts=tries, tries=tries, refusals=refusals, waits=WAITS, now=NOW)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,8 @@ def test_waits_of_the_contract() -> None:
         (429, "120", 120),
         (503, "120", 120),
         (503, "Mon, 04 Jan 2027 09:02:00 GMT", 120),
-        (429, "Mon, 04 Jan 2027 08:00:00 GMT", 0),
+        (429, "Mon, 04 Jan 2027 08:00:00 GMT", 1),
+        (429, "0", 1),
         (429, "999999999", 86400),
         (429, "soon", None),
         (500, "120", None),
@@ -99,6 +100,14 @@ def test_retry_after(status: int, header: str, seconds: float | None) -> None:
             False,
             seconds,
         )
+
+
+def test_patience_without_end_grows() -> None:
+    """A partner that always says "at once" gets a pause that doubles, up to five minutes."""
+    answer = Answer(429, retry_after="0")
+    found = [judge(answer, attempts=n, tries=0, refusals=0, waits=WAITS, now=NOW).wait_seconds for n in (0, 1, 5, 50)]
+
+    assert found == [1, 2, 32, 300]
 
 
 def test_what_receipts_say() -> None:
