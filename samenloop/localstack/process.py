@@ -40,6 +40,11 @@ class Process:
         """Whether it has not ended."""
         return self._popen.poll() is None
 
+    @property
+    def exit_code(self) -> int | None:
+        """How it ended; negative: by this signal. None while it runs."""
+        return self._popen.poll()
+
     def said(self) -> str:
         """What it has written since it was started."""
         with self.log.open("rb") as file:
