@@ -63,7 +63,7 @@ def _kind(text: str) -> str:
         return text
     near = get_close_matches(code, work_kinds(), n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
-    raise ValueError(f"{text!r} is not one of {', '.join(work_kinds())}{hint}")
+    raise ValueError(f"expected one of {', '.join(work_kinds())}{hint}")
 
 
 Pattern = Annotated[str, AfterValidator(_regex)]
@@ -179,7 +179,7 @@ def _listed(table: CodeTable[V], code: str) -> V | None:
 
 
 def _short(value: Any) -> Any:
-    """A bare word is a constant; a mapping without one of our keys is a mistake that pydantic names."""
+    """A bare word is a constant."""
     return value if isinstance(value, dict) else {"default": value}
 
 

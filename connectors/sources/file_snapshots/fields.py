@@ -19,7 +19,11 @@ _PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
 
 
 def _listed(value: Any) -> Any:
-    return [value] if isinstance(value, (str, int)) else value
+    if isinstance(value, (str, int)):
+        value = [value]
+    if not isinstance(value, (list, tuple)) or not all(isinstance(item, (str, int)) for item in value):
+        raise ValueError("expected a field name or a list of them")
+    return [str(item) for item in value]
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_listed), Field(max_length=50)]

@@ -6,7 +6,7 @@ import re
 from hashlib import sha256
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import BeforeValidator, Field
 
 from connectors.sources.file_snapshots.code_tables import Pattern
 from connectors.sources.file_snapshots.fields import Names, Row, one_line
@@ -33,6 +33,10 @@ def _owner_form(value: Any) -> Any:
     if isinstance(value, list):
         return {"field": value}
     return value
+
+
+def _roles_form(value: Any) -> Any:
+    return [value] if isinstance(value, dict) else value
 
 
 def _mandate_form(value: Any) -> Any:
@@ -70,7 +74,7 @@ class PartyProfile(Model):
 
 
 Owner = Annotated[OwnerProfile, BeforeValidator(_owner_form)]
-Roles = Annotated[tuple[PartyProfile, ...], AfterValidator(tuple), Field(max_length=20)]
+Roles = Annotated[tuple[PartyProfile, ...], BeforeValidator(_roles_form), Field(max_length=20)]
 
 
 def read_owner(profile: OwnerProfile | None, own: Organisation, row: Row, plan_id: str) -> Organisation:
@@ -123,10 +127,10 @@ def read_parties(profiles: tuple[PartyProfile, ...], owner: OwnerProfile | None,
     found: dict[Party, None] = {}
     for profile in profiles:
         text = profile.name or (row.text(profile.field) if profile.field else None)
-        for name in text.split(profile.split) if text and profile.split else [text]:
-            if name and name.strip() and not _is_person(name, owner):
-                own = Organisation("", None)
-                identity = organisation(name.strip(), owner, own)
+        names = text.split(profile.split) if text and profile.split else [text or ""]
+        for name in filter(None, map(str.strip, names)):
+            if not _is_person(name, owner):
+                identity = organisation(name, owner, Organisation("", None))
                 oin = None if identity.oin.startswith("urn:") else identity.oin
                 found[Party(profile.role, oin, one_line(name, 200))] = None
     return tuple(found)

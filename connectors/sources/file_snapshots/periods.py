@@ -50,7 +50,7 @@ def _format(form: str) -> str:
 def _zone(name: str) -> str:
     try:
         ZoneInfo(name)
-    except (OSError, ValueError):
+    except (OSError, ValueError, KeyError):
         raise ValueError(f"{name!r} is not a time zone such as Europe/Amsterdam") from None
     return name
 
@@ -69,10 +69,11 @@ def _pairs(value: Any) -> Any:
 
 
 def _pair(item: Any) -> Any:
-    if isinstance(item, str):
-        item = [item]
+    item = [item] if isinstance(item, str) else item
     if isinstance(item, list) and 1 <= len(item) <= 2 and all(isinstance(name, str) for name in item):
         return {"start": item[0], "end": item[-1]}
+    if item is not None and not isinstance(item, (dict, Pair)):
+        raise ValueError("expected a field, [first, last], or a list of such pairs")
     return item
 
 

@@ -28,7 +28,7 @@ _NINE = re.compile(r"(?<![\d.,/-])\d{9}(?![\d.,/-])")
 _DATE_LIKE = re.compile(r"\d{1,2}[./-]\d{1,2}[./-]\d{2,4}")
 _PERSON = re.compile(
     r"(?<![a-z])(?:"
-    r"e-?mail(?:adres)?|telefoon(?:nummer)?|telefon|phone|tel(?:nr)?|gsm|mobiel|bsn|burgerservicenummer|geboortedatum|"
+    r"e_?mail(?:_?adres)?|telefoon(?:_?nummer)?|telefon|phone|tel(?:nr)?|gsm|mobiel|bsn|burgerservicenummer|geboortedatum|"
     r"contact_?persoon|contact_?name|ansprechperson|ansprechpartner|responsable|verantwoordelijke|naam_?aanvrager|"
     r"behandelaar|projectleider|uitvoerder_?naam|toezichthouder|inspecteur|auteur|gebruiker|username|created_?user|"
     r"last_edited_user|editor|creator"
@@ -41,6 +41,10 @@ def _drop_form(value: Any) -> Any:
     return {"field": value} if isinstance(value, str) else value
 
 
+def _drops(value: Any) -> Any:
+    return [value] if isinstance(value, (str, dict)) else value
+
+
 class Drop(Model):
     """A field that never leaves the connector, always or only when a condition holds."""
 
@@ -50,6 +54,7 @@ class Drop(Model):
 
 Drops = Annotated[
     tuple[Annotated[Drop, BeforeValidator(_drop_form)], ...],
+    BeforeValidator(_drops),
     Field(max_length=200, description="personal data: fields, or {field, when}"),
 ]
 
