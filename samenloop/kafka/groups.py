@@ -24,6 +24,8 @@ _SOON = {
     KafkaError.COORDINATOR_NOT_AVAILABLE,
     KafkaError.NOT_COORDINATOR,
     KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError._TIMED_OUT,
+    KafkaError._TRANSPORT,
 }
 REPAIR = (
     "`kafka-transactions.sh find-hanging --broker-id N` names the producer, "
