@@ -93,6 +93,12 @@ def any_record() -> st.SearchStrategy[tuple[str, Any]]:
 
 
 @pytest.fixture(scope="session")
+def any_value() -> Callable[[Any], st.SearchStrategy[Any]]:
+    """Return what makes a strategy for the values of a class."""
+    return any_of
+
+
+@pytest.fixture(scope="session")
 def codec() -> Codec:
     """A codec without a registry."""
     return Codec.offline()

@@ -61,7 +61,7 @@ def newer(record: str) -> Schema:
     return schema
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(data=st.data())
 def test_compiled_equals_general(any_record: Drawn, data: st.DataObject) -> None:
     """Our own writer gives the bytes that fastavro gives, and our reader the values that it gives."""
@@ -75,7 +75,7 @@ def test_compiled_equals_general(any_record: Drawn, data: st.DataObject) -> None
     assert OFFLINE.decode(topic, encoded) == general == value
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(data=st.data())
 def test_broken_bytes_are_refused(any_record: Drawn, data: st.DataObject) -> None:
     """Cut or altered bytes give a value or Reject("schema.…"), never anything else."""
