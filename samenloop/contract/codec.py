@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, Protocol, Self
 
+from samenloop import metrics
 from samenloop.contract import avro, cloudevents, compiled, files, records
 from samenloop.contract.cloudevents import Envelope
 from samenloop.contract.compiled import Read, Write
 from samenloop.contract.files import NAMESPACE, Schema
 from samenloop.contract.records import Convert
 from samenloop.contract.topics import TOPICS, Topic
-from samenloop.errors import Reject
+from samenloop.errors import Reject, Retry
 from samenloop.stage import Headers
 
 DEFAULT_HOST = "samenloop.example"
@@ -116,8 +117,10 @@ class Codec:
         try:
             wire.write(value, parts.append)
         except UnicodeEncodeError as error:
+            _count(topic, "serialize", "malformed")
             raise Reject("record.text", "a lone surrogate was found, expected Unicode text") from error
         except Reject:
+            _count(topic, "serialize", "malformed")
             wire.to_plain(value)  # the same check, but it names the field
             raise
         return b"".join(parts)
@@ -128,6 +131,16 @@ class Codec:
         Raises Reject("schema.…") for bytes that can never be read, Retry when the registry would have to be asked
         for an unknown id and does not answer.
         """
+        try:
+            return self._decode(topic, value, headers)
+        except Reject as error:
+            _count(topic, "deserialize", "unknown_id" if error.code == "schema.unknown-id" else "malformed")
+            raise
+        except Retry:
+            _count(topic, "deserialize", "registry")
+            raise
+
+    def _decode(self, topic: str, value: bytes, headers: Headers) -> Any:
         wire = self.wires[topic]
         writer = self.writer(topic, value, headers)
         if writer.ours:
@@ -141,7 +154,9 @@ class Codec:
     def writer(self, topic: str, value: bytes, headers: Headers) -> Writer:
         """Return the schema with which *value* was written. Errors as in `decode`."""
         number = avro.schema_id(value)
-        writer = self._by_id.get(number) or self._named(headers)
+        writer = self._by_id.get(number)
+        if writer is None and (writer := self._named(headers)) is not None:
+            metrics.SCHEMA_FALLBACK_TOTAL.labels(topic=topic).inc()
         if writer is None:
             writer = self._by_id[number] = _writer(self._schemas.schema(number))
         if writer.record != self.wires[topic].record:
@@ -163,6 +178,10 @@ class Codec:
             for schema in _files_of(record):
                 self._by_name[avro.sha256(schema)] = _writer(schema)
         return self._by_name.get(sha)
+
+
+def _count(topic: str, operation: str, reason: str) -> None:
+    metrics.SCHEMA_ERRORS_TOTAL.labels(topic=topic, operation=operation, reason=reason).inc()
 
 
 def _wire(topic: Topic, number: int, host: str) -> Wire:
