@@ -60,13 +60,14 @@ class Teller:
             return
         role = wants.plan_role(known)
         wanted = role is not None and known.plan.phase not in OVER
+        if told is None and not wanted:
+            return
         saying = Saying(plan_id, event, interest.PLAN_CHANGED, AlertReason.NEW, role or SubscriberRole.OBSERVER)
         fresh = Told(revision=known.row.version, plans=self.figures([known]))
         changes: tuple[str, ...] = ()
         if told is None:
-            if wanted and (moment.quietly or known.row.first_load):
+            if moment.quietly or known.row.first_load:
                 self._owe(wants, saying, fresh, moment)
-            if not wanted or moment.quietly or known.row.first_load:
                 return
         elif wanted:
             own = wants.subscription.materiality
