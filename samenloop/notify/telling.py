@@ -123,22 +123,21 @@ class Teller:
     def _finding_open(self, wants: Interest, heard: Heard, known: list[Known], moment: Moment) -> None:
         finding = heard.finding
         told, passed = self._ledger.open_told(wants, str(finding.id)), wants.passes(finding)
-        fresh = finding_figures(finding, self.figures(known), passed=passed)
         saying = self._saying(heard, AlertReason.NEW if told is None else AlertReason.CHANGED)
+        asked = wants.wants_type(saying.event_type)
+        if told is None and not (passed and asked and wants.finding_role(finding, known)):
+            return
+        fresh = finding_figures(finding, self.figures(known), passed=passed)
         changes: tuple[str, ...] = ()
-        if told is None:
-            role = wants.finding_role(finding, known)
-            if role is None or not passed or not wants.wants_type(saying.event_type):
-                return
-            if moment.quietly or finding.status_reason == "FIRST_LOAD":
-                self._owe(wants, saying, fresh, moment)
-                return
-        else:
+        if told is not None:
             own = wants.subscription.materiality
             changes = materiality.finding_changes(told, fresh, self._rules.materiality, own)
-            if not changes or not (passed or told.passed) or not wants.wants_type(saying.event_type):
+            if not changes or not (passed or told.passed) or not asked:
                 self.suppressed["immaterial"] += 1
                 return
+        elif moment.quietly or finding.status_reason == "FIRST_LOAD":
+            self._owe(wants, saying, fresh, moment)
+            return
         named = {plan.plan.id: plan.plan for plan in known}
         saying = self._worded(wants, saying, heard, named, changes=changes)
         self._ledger.say(wants, saying, named.values(), moment.now, told=fresh)
