@@ -79,6 +79,12 @@ def entry_keys(cover: Ints) -> tuple[Ints, Ints]:
     return cell_owner[index], cells[index] | bucket
 
 
+def with_buckets(cells: Ints, cover: Ints) -> Ints:
+    """Return the keys, sorted, of sorted *cells* in every bucket of one *cover*."""
+    keys: Ints = (cells[:, None] | np.arange(cover[B_LOW], cover[B_HIGH] + 1)).ravel()
+    return keys
+
+
 def low_corner(one: Ints, other: Ints, bucket_found: Ints) -> Ints:
     """Return the one key under which a pair of covers is to be found, out of all they share."""
     bucket = np.where(bucket_found == EVER, EVER, np.maximum(one[:, B_LOW], other[:, B_LOW]))

@@ -14,8 +14,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from samenloop.kernel.arrays import Bools, Ints, insert_sorted
-from samenloop.kernel.cover import B_HIGH, B_LOW, EVER, bucket_of, cell_count, cell_keys, entry_keys, holds_key
+from samenloop.kernel.arrays import NO_INTS, Bools, Ints, insert_sorted, is_in
+from samenloop.kernel.cover import B_HIGH, B_LOW, EVER, bucket_of, cell_count, entry_keys, holds_key
 
 DELTA_LEAST: Final = 32_768
 """Entries that the small run holds at least before it is merged into the large one."""
@@ -61,6 +61,8 @@ class Grid:
         self.base, self.delta = Run(), Run()
         self.current = 0
         """Entries that the present covers need; the rest of `len` has been left behind."""
+        self.traced: dict[int, Ints] = {}
+        """Keys of the slots that do not cover a box of cells but stand under keys of their own."""
         self._ever = 0
 
     def __len__(self) -> int:
@@ -79,10 +81,21 @@ class Grid:
             return
         owner, keys = entry_keys(after[moved])
         fresh = ~holds_key(before[moved][owner], keys)
-        keys, owners = keys[fresh], slots[moved][owner[fresh]]
+        self._enter(keys[fresh], slots[moved][owner[fresh]])
+
+    def lay(self, slot: int, keys: Ints) -> None:
+        """Enter one slot under just these sorted *keys*, in place of those it was laid under before."""
+        before = self.traced.pop(slot, NO_INTS)
+        self.current += len(keys) - len(before)
+        if len(keys):
+            self.traced[slot] = keys
+        fresh = keys[~is_in(keys, before)]
+        self._enter(fresh, np.full(len(fresh), slot, dtype=np.int64))
+
+    def _enter(self, keys: Ints, slots: Ints) -> None:
         self._ever += int((bucket_of(keys) == EVER).sum())
         order = np.argsort(keys)
-        self.delta.merge(keys[order], owners[order].astype(np.int32))
+        self.delta.merge(keys[order], slots[order].astype(np.int32))
 
     def settle(self, cover_of: Callable[[Ints], Ints]) -> None:
         """Merge and clean up when it is time; *cover_of* gives the present covers of slots."""
@@ -92,9 +105,11 @@ class Grid:
         if len(self) > self.current + self.current // 3 + DELTA_LEAST:
             self._clean(cover_of)
 
-    def look_up(self, cover: Ints) -> Iterator[tuple[Run, Ints, Ints, Ints]]:
-        """Yield per run: (run, number of the cover, start, count) of the entries in each cell of the *cover*s."""
-        owner, cells = cell_keys(cover)
+    def look_up(self, owner: Ints, cells: Ints, cover: Ints) -> Iterator[tuple[Run, Ints, Ints, Ints]]:
+        """Yield per run: (run, owner, start, count) of the entries in each of the *cells*, those of `cell_keys`.
+
+        owner: number of the *cover* whose buckets are wanted in that cell.
+        """
         order = np.argsort(cells)
         owner, cells = owner[order], cells[order]
         ranges = [(cells | cover[owner, B_LOW], cells | cover[owner, B_HIGH])]
@@ -114,6 +129,7 @@ class Grid:
         for start in range(0, len(wanted), 1 << 20):
             part = slice(start, start + (1 << 20))
             wanted[part] = holds_key(cover_of(self.base.slots[part].astype(np.int64)), self.base.keys[part])
+        self._want_traced(wanted)
         self.base.keep(wanted)
         if len(self.base) > self.current:
             order = np.lexsort((self.base.slots, self.base.keys))
@@ -122,15 +138,24 @@ class Grid:
             self.base.keys, self.base.slots = keys[once], slots[once]
         self._ever = int((bucket_of(self.base.keys) == EVER).sum())
 
+    def _want_traced(self, wanted: Bools) -> None:
+        """Mark the entries of slots under keys of their own."""
+        places = np.flatnonzero(is_in(self.base.slots.astype(np.int64), np.array(sorted(self.traced), dtype=np.int64)))
+        places = places[np.argsort(self.base.slots[places], kind="stable")]
+        edges = np.flatnonzero(np.diff(self.base.slots[places], prepend=-1, append=-1))
+        for low, high in pairwise(edges.tolist()):
+            part = places[low:high]
+            wanted[part] = is_in(self.base.keys[part], self.traced[int(self.base.slots[part[0]])])
+
 
 def _entries(cover: Ints) -> Ints:
     count: Ints = cell_count(cover) * (cover[:, B_HIGH] - cover[:, B_LOW] + 1)
     return count
 
 
-def split(starts: Ints, counts: Ints, most: int) -> list[slice]:
-    """Cut ranges into stretches of about *most* elements each."""
-    if not len(starts):
+def split(counts: Ints, most: int) -> list[slice]:
+    """Cut ranges of *counts* elements into stretches of about *most* elements each."""
+    if not len(counts):
         return []
     part = np.cumsum(counts) // most
     edges = [0, *(np.flatnonzero(np.diff(part)) + 1).tolist(), len(counts)]

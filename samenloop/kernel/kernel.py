@@ -11,17 +11,26 @@ from numpy.typing import NDArray
 
 from samenloop.kernel.adjacency import Adjacency, as_pairs, pair_codes
 from samenloop.kernel.arrays import NO_INTS, Bools, Floats, Ints, Shapes, distinct, expand, is_in, with_room
-from samenloop.kernel.cover import LARGE, Lattice, bucket_of, cell_count, low_corner, shorten
-from samenloop.kernel.grid import Grid, split
+from samenloop.kernel.cover import LARGE, Lattice, bucket_of, cell_count, cell_keys, low_corner, shorten, with_buckets
+from samenloop.kernel.grid import Grid, Run, split
+from samenloop.kernel.rows import (
+    GROUP,
+    are_present,
+    are_within,
+    box_and_days,
+    box_and_days_of_reach,
+    have_same_box,
+    make_rows,
+    reach_of,
+)
+from samenloop.kernel.trace import trace
 
 ROUNDING_M: Final = 0.0005
 """Distances count to the millimetre: half of one beside the limit still rounds to the limit."""
+SLACK_M: Final = 1e-3
+"""By how much cells along a shape are widened, for the rounding of points between its corners."""
 AT_ONCE: Final = 1 << 17
 """Candidates that are looked at together: what fits a processor's cache."""
-
-# Columns of a row. Minus the upper ends, so that all six comparisons of two boxes are "at most".
-_LOWS, _MINUS_HIGHS, _GROUP = slice(0, 3), slice(3, 6), 6
-_ALL: Final = np.uint64(0x0101010101010101)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +63,8 @@ class Kernel:
         self._rows: Floats = np.full((0, 8), np.nan)
         self._shapes: Shapes = np.full(0, None, dtype=object)
         self._moving: Bools = np.zeros(0, dtype=np.bool_)
-        self._large: Ints = NO_INTS
+        self._traced: Bools = np.zeros(0, dtype=np.bool_)
+        self._vast: Ints = NO_INTS
 
     @property
     def entries(self) -> int:
@@ -88,16 +98,18 @@ class Kernel:
         slots: int64 (n), each at most once. geometry: shapely or None, (n), valid, in metres; None, an empty geometry
         and coordinates that are not finite take the plan out. start, end: int32 (n), days since 1970, the end
         included; a period that ends before it starts has no days and pairs with nothing. group: int64 (n); plans of
-        one group do not pair, -1 is no group.
+        one group do not pair, -1 is no group. Raises ValueError when a slot is given twice.
         """
         if not len(slots):
             return Pairs(*(as_pairs(NO_INTS) for _ in range(3)))
         slots = np.asarray(slots, dtype=np.int64)
+        if len(np.unique(slots)) < len(slots):
+            raise ValueError("a slot is given twice in one batch: which of the two is the last?")
         self._reserve(int(slots.max()) + 1)
         before = self._rows[slots]
-        after = _rows(geometry, start, end, group)
+        after = make_rows(geometry, start, end, group)
         same_shape = self._same_shape(slots, geometry, before, after)
-        moved = ~(same_shape & (before == after).all(axis=1)) & ~(np.isnan(before[:, 0]) & np.isnan(after[:, 0]))
+        moved = ~(same_shape & (before == after).all(axis=1)) & (are_present(before) | are_present(after))
         self._store(slots, geometry, before, after)
         held = self._adjacency.of(slots)
         now = self._pairs_now(slots[moved], after[moved], slots[moved & ~same_shape], held)
@@ -109,39 +121,45 @@ class Kernel:
         self._rows = with_room(self._rows, slots, np.nan)
         self._shapes = with_room(self._shapes, slots, None)
         self._moving = with_room(self._moving, slots, False)
+        self._traced = with_room(self._traced, slots, False)
         self._adjacency.reserve(slots)
 
     def _same_shape(self, slots: Ints, geometry: Shapes, before: Floats, after: Floats) -> Bools:
-        same: Bools = (before[:, [0, 1, 3, 4]] == after[:, [0, 1, 3, 4]]).all(axis=1)
+        same = have_same_box(before, after)
         places = np.flatnonzero(same)
         same[places] = shapely.equals_identical(self._shapes[slots[places]], geometry[places])
         return same
 
     def _store(self, slots: Ints, geometry: Shapes, before: Floats, after: Floats) -> None:
-        present = ~np.isnan(after[:, 0])
+        present = are_present(after)
         self._rows[slots] = after
         self._shapes[slots] = None
         self._shapes[slots[present]] = geometry[present]
-        covers = self._covers(before), self._covers(after)
-        self._note_large(slots, *covers)
-        self._grid.move(slots, *(_small(cover) for cover in covers))
+        was, now = self._covers(before), self._covers(after)
+        large = (cell_count(was) > LARGE) | (cell_count(now) > LARGE)
+        for slot, cover in zip(slots[large].tolist(), now[large], strict=True):
+            self._lay(slot, cover)
+        self._grid.move(slots, _small(was), _small(now))
         self._grid.settle(lambda some: _small(self._covers(self._rows[some])))
 
-    def _note_large(self, slots: Ints, before: Ints, after: Ints) -> None:
-        was, now = cell_count(before) > LARGE, cell_count(after) > LARGE
-        if was.any():
-            self._large = np.setdiff1d(self._large, slots[was])
-        if now.any():
-            self._large = np.union1d(self._large, slots[now])
+    def _lay(self, slot: int, cover: Ints) -> None:
+        """Enter a plan of large extent along its shape, or note it as one to be compared with all."""
+        cells: Ints | None = NO_INTS
+        if cell_count(cover[None])[0] > LARGE:
+            cells = trace(self._shapes[slot], self._lattice, SLACK_M)
+        self._vast = np.setdiff1d(self._vast, [slot]) if cells is not None else np.union1d(self._vast, [slot])
+        keys = NO_INTS if cells is None else with_buckets(cells, cover)
+        self._traced[slot] = len(keys) > 0
+        self._grid.lay(slot, keys)
 
     def _covers(self, rows: Floats) -> Ints:
-        cover = self._lattice.cover(_box(rows), np.column_stack([rows[:, 2], -rows[:, 5]]))
+        cover = self._lattice.cover(*box_and_days(rows))
         shorten(cover)
         return cover
 
     def _pairs_now(self, moved: Ints, rows: Floats, reshaped: Ints, held: Ints) -> Ints:
         """Return the codes, sorted, of the pairs of the batch: those of moved plans anew, the others as held."""
-        present = ~np.isnan(rows[:, 0])
+        present = are_present(rows)
         self._moving[moved] = True
         near = self._near(moved[present], rows[present])
         untouched = held[~(self._moving[held >> 32] | self._moving[held & 0xFFFFFFFF])]
@@ -156,81 +174,60 @@ class Kernel:
 
     def _near(self, slots: Ints, rows: Floats) -> Ints:
         """Return the codes, sorted, of pairs of present *slots* with others whose boxes and periods are in reach."""
-        reach = self._reach(rows)
-        cover = self._lattice.cover(_box_of_reach(reach), np.column_stack([-reach[:, 5], reach[:, 2]]))
-        large = cell_count(cover) > LARGE
-        found = [self._scan(int(i), slots, rows, reach) for i in np.flatnonzero(large)]
-        found += [self._among_large(slots, rows, reach, ~large)]
-        places = np.flatnonzero(~large)
-        for run, owner, starts, counts in self._grid.look_up(cover[places]):
+        reach = reach_of(rows, self._limit, self._gap)
+        cover = self._lattice.cover(*box_and_days_of_reach(reach))
+        owner, cells = cell_keys(_small(cover))
+        along, vast = self._trace_all(slots, np.flatnonzero(cell_count(cover) > LARGE))
+        found = [self._scan(slots[i], reach[i]) for i in vast]
+        found += [self._among_vast(slots, reach, np.setdiff1d(np.arange(len(slots)), vast))]
+        traced = np.zeros(len(slots), dtype=np.bool_)
+        traced[list(along)] = True
+        owner = np.concatenate([owner, *(np.full(len(keys), i) for i, keys in along.items())])
+        cells = np.concatenate([cells, *along.values()])
+        for run, asks, starts, counts in self._grid.look_up(owner, cells, cover):
             self.candidates += int(counts.sum())
-            for part in split(starts, counts, AT_ONCE):
+            for part in split(counts, AT_ONCE):
                 which, entries = expand(starts[part], counts[part])
-                asking = places[owner[part][which]]
-                theirs = run.slots[entries]
-                hit = np.flatnonzero(_within(self._rows, theirs, reach, asking))
-                asking, theirs, keys = asking[hit], theirs[hit].astype(np.int64), run.keys[entries[hit]]
-                right = keys == low_corner(cover[asking], self._covers(self._rows[theirs]), bucket_of(keys))
-                found.append(self._to_pairs(slots[asking[right]], theirs[right]))
+                found.append(self._hits(run, entries, asks[part][which], (slots, reach, cover, traced)))
         return distinct(np.concatenate(found))
 
-    def _scan(self, index: int, slots: Ints, rows: Floats, reach: Floats) -> Ints:
-        """Pairs of one plan that covers a large area: a look at every row."""
-        self.candidates += len(self._rows)
-        hit = np.flatnonzero((self._rows <= reach[index]).all(axis=1))
-        return self._to_pairs(np.full(len(hit), slots[index]), hit)
+    def _hits(self, run: Run, entries: Ints, asking: Ints, asked: tuple[Ints, Floats, Ints, Bools]) -> Ints:
+        """Codes of the pairs among candidates that are in reach, each under one key only where both cover boxes."""
+        slots, reach, cover, traced = asked
+        hit = np.flatnonzero(are_within(self._rows, run.slots[entries], reach, asking))
+        asking, keys, theirs = asking[hit], run.keys[entries[hit]], run.slots[entries[hit]].astype(np.int64)
+        once = keys == low_corner(cover[asking], self._covers(self._rows[theirs]), bucket_of(keys))
+        once |= traced[asking] | self._traced[theirs]
+        return self._to_pairs(slots[asking[once]], theirs[once])
 
-    def _among_large(self, slots: Ints, rows: Floats, reach: Floats, asking: Bools) -> Ints:
-        """Pairs with the few plans that cover a large area: they are not in the grid."""
-        which = np.flatnonzero(asking)
-        ask, large = np.repeat(which, len(self._large)), np.tile(self._large, len(which))
+    def _trace_all(self, slots: Ints, which: Ints) -> tuple[dict[int, Ints], list[int]]:
+        """Return the cells in reach of plans of large extent, and those that are to be compared with all."""
+        cells = {i: trace(self._shapes[slots[i]], self._lattice, self._limit + SLACK_M) for i in which.tolist()}
+        return {i: keys for i, keys in cells.items() if keys is not None}, [i for i in cells if cells[i] is None]
+
+    def _scan(self, slot: int, reach: Floats) -> Ints:
+        """Pairs of one plan of vast extent: a look at every row."""
+        self.candidates += len(self._rows)
+        hit = np.flatnonzero((self._rows <= reach).all(axis=1))
+        return self._to_pairs(np.full(len(hit), slot), hit)
+
+    def _among_vast(self, slots: Ints, reach: Floats, which: Ints) -> Ints:
+        """Pairs with the few plans of vast extent: they are not in the grid."""
+        ask, vast = np.repeat(which, len(self._vast)), np.tile(self._vast, len(which))
         self.candidates += len(ask)
-        hit = np.flatnonzero(_within(self._rows, large, reach, ask))
-        return self._to_pairs(slots[ask[hit]], large[hit])
+        hit = np.flatnonzero(are_within(self._rows, vast, reach, ask))
+        return self._to_pairs(slots[ask[hit]], vast[hit])
 
     def _to_pairs(self, slots: Ints, others: Ints) -> Ints:
         """Codes of pairs without oneself, one's own group, and the second mention of two that both moved."""
-        groups = self._rows[slots, _GROUP]
-        apart = (groups < 0) | (groups != self._rows[others, _GROUP])
+        groups = self._rows[slots, GROUP]
+        apart = (groups < 0) | (groups != self._rows[others, GROUP])
         wanted = apart & (slots != others) & ~(self._moving[others] & (others > slots))
         return pair_codes(slots[wanted], others[wanted])
 
-    def _reach(self, rows: Floats) -> Floats:
-        """Rows with which a plan within reach compares as "at most" in every column."""
-        reach = np.full_like(rows, np.inf)
-        slack = self._limit + 1e-6 + np.abs(rows[:, :6]).max(axis=1) * 1e-15
-        reach[:, 0], reach[:, 1] = slack - rows[:, 3], slack - rows[:, 4]
-        reach[:, 3], reach[:, 4] = slack - rows[:, 0], slack - rows[:, 1]
-        reach[:, 2], reach[:, 5] = self._gap - rows[:, 5], self._gap - rows[:, 2]
-        return reach
-
-
-def _within(rows: Floats, others: NDArray[np.integer], reach: Floats, asking: Ints) -> Bools:
-    """Tell for each candidate whether its row lies within the reach of the plan that asks."""
-    fits: Bools = np.less_equal(rows.take(others, axis=0), reach.take(asking, axis=0)).view(np.uint64)[:, 0] == _ALL
-    return fits
-
-
-def _rows(geometry: Shapes, start: NDArray[np.int32], end: NDArray[np.int32], group: Ints) -> Floats:
-    """One row of 64 bytes per plan: a cache line. Not a number where the plan is absent."""
-    rows = np.zeros((len(geometry), 8))
-    bounds = shapely.bounds(geometry)
-    rows[:, 0:2], rows[:, 3:5] = bounds[:, 0:2], -bounds[:, 2:4]
-    rows[:, 2], rows[:, 5], rows[:, _GROUP] = start, -end.astype(np.float64), group
-    rows[~np.isfinite(bounds).all(axis=1) | (end < start)] = np.nan
-    return rows
-
-
-def _box(rows: Floats) -> Floats:
-    return np.column_stack([rows[:, 0], rows[:, 1], -rows[:, 3], -rows[:, 4]])
-
-
-def _box_of_reach(reach: Floats) -> Floats:
-    return np.column_stack([-reach[:, 3], -reach[:, 4], reach[:, 0], reach[:, 1]])
-
 
 def _small(cover: Ints) -> Ints:
-    """Covers as the grid holds them: a large one covers nothing there."""
+    """Covers as the grid takes them: a large one covers nothing there."""
     cover = cover.copy()
     cover[cell_count(cover) > LARGE] = (0, -1, 0, 0, 0, 0)
     return cover
