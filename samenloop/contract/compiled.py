@@ -1,4 +1,4 @@
-"""Readers and writers of our own schemas, compiled once to straight Python: two to four times as fast as the general ones.
+"""Readers and writers of our own schemas, compiled once to straight Python: a good deal faster than the general ones.
 
 They go from bytes to the frozen values without dicts between. Only bytes that are laid out exactly as our own schema
 may be read here; all others take the way through `avro.py`, and a test holds that both give the same. Source text is
