@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -151,7 +152,9 @@ def read_plans(files: Sequence[Path] | Path | None, profile: Profile | Path | st
     path = Path(profile) if isinstance(profile, (str, Path)) else None
     loaded = load_profile(path) if path else profile
     assert isinstance(loaded, Profile)
-    source = FileSource(loaded, path.parent if path else Path(), Context({}))
+    if files is not None:  # then nobody is asked, whatever the profile points to
+        loaded = loaded.model_copy(update={"files": "."})
+    source = FileSource(loaded, path.parent if path else Path(), Context(os.environ))
     plans: dict[str, Plan] = {}
     rejected: list[Rejected] = []
     reports = []

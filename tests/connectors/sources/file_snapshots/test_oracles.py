@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
+from connectors.sources.file_snapshots import read_plans
 from samenloop.errors import Held, Reject
+from samenloop.geometry import repair_many, to_metric_many
 from samenloop.model import ChangeKind, ChangeReason, Phase
+from samenloop.pairs import PairCounts, count_pairs
 
 # (added, removed, changed in all fields, changed in the compared fields), from 2025-12-08 on
 CLUSTERS = """
@@ -129,6 +132,21 @@ def test_six_weeks_of_worksites_give_the_known_steps(shared_data: Path, play_fol
     assert played.steps == [(98, 103, 231), (94, 112, 166), (118, 211, 129), (111, 155, 154), (128, 45, 149)]
     assert len(played.memory.records) == 2057
     assert published(played) == {"CREATED": 546, "UPDATED": 583, "CANCELLED": 12, "closed": 523, "DELETED": 19}
+
+
+def test_plans_meet_as_often_as_published(shared_data: Path, tmp_path: Path) -> None:
+    """5,152 pairs of worksites intersect, 5,062 of them in time; 9,727 lie within 50 m. Shapes arrive unchanged."""
+    text = (Path(__file__).parents[2] / "profiles" / "brussels-worksites.yaml").read_text(encoding="utf-8")
+    period = "  fields: [[DateDebutAutorisee, DateFinAutorisee], [DateDebut, DateFin]]\n  open_ends: [01/01/3000]\n"
+    assert period in text
+    (tmp_path / "p.yaml").write_text(text.replace(period, "  fields: [DateDebut, DateFin]\n  open_ends: []\n"))
+    (file,) = osiris(shared_data, "worksites").glob("2026-01-12*")
+    plans = read_plans([file], tmp_path / "p.yaml").plans
+    shapes, _ = repair_many(to_metric_many([plan.geometry for plan in plans], "EPSG:31370"))
+    starts, ends = [plan.period.start for plan in plans], [plan.period.end for plan in plans]
+
+    assert count_pairs(shapes, starts, ends, metres=0) == PairCounts(5152, 5062)
+    assert count_pairs(shapes, starts, ends, metres=50).pairs == 9727
 
 
 def test_all_fields_compared_give_the_wider_counts(shared_data: Path, play_folder: Callable[..., Any]) -> None:

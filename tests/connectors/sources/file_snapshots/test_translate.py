@@ -303,12 +303,12 @@ def test_names_of_fields_that_hold_a_person(name: str, personal: bool) -> None:
 
 
 def test_a_shape_with_too_many_points_is_simplified() -> None:
-    """At most 2,000 vertices travel; the accuracy says by how much."""
-    ring = [[5 + i / 1e5, 52 + (i % 7) / 1e6] for i in range(5000)]
+    """At most 20,000 vertices travel; the accuracy says by how much."""
+    ring = [[5 + i / 1e5, 52 + (i % 7) / 1e6] for i in range(30_000)]
     found = record({}, {"type": "LineString", "coordinates": ring}).plan.geometry
 
     assert found is not None and found.accuracy_m
-    assert len(border.read_wkb(found.wkb).coords) <= 2000
+    assert len(border.read_wkb(found.wkb).coords) <= 20_000
 
 
 def test_all_mistakes_of_a_profile_at_once_with_their_lines(tmp_path: Path) -> None:
