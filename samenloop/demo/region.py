@@ -19,7 +19,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from pyproj import Transformer
-from shapely import Polygon, transform
+from shapely import Point, Polygon, transform
 
 WEEKS = 12
 FIRST_MONDAY = date(2027, 1, 4)
@@ -31,6 +31,9 @@ RECEIVER_DOWN = (6, 8)
 GEMEENTE = ("00000099000000001001", "Gemeente Havervoort")
 WATERSCHAP = ("00000099000000001002", "Waterschap De Wetering")
 NETBEHEERDER = ("00000099000000001003", "Netbeheerder Vonkstroom")
+SOURCES = ("gemeente-havervoort", "waterschap-de-wetering", "netbeheerder-vonkstroom")
+TOWN = (180_900.0, 433_800.0, 181_600.0, 434_500.0)
+"""The built-up area in RD metres: min x, min y, max x, max y."""
 
 # A street is a strip from its corner (RD metres) in one direction: (x, y, along x?, length).
 STREETS: Mapping[str, tuple[float, float, bool, float]] = {
@@ -362,3 +365,9 @@ def _netbeheerder(week: int) -> bytes:
         features.append(_feature(work.place.polygon(), properties))
     crs = {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::28992"}}
     return json.dumps({"type": "FeatureCollection", "crs": crs, "features": features}, ensure_ascii=False).encode()
+
+
+def street_at(x: float, y: float) -> str:
+    """The street nearest to a point in RD metres."""
+    streets = {name: Section(name, 0, length, 0, 8).polygon() for name, (_, _, _, length) in STREETS.items()}
+    return min(streets, key=lambda name: streets[name].distance(Point(x, y)))

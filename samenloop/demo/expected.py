@@ -1,0 +1,102 @@
+"""What the hub ought to find and tell, worked out apart from it: exports to plans to the batch oracle, week by week.
+
+Nothing here looks at what the running hub did. Only what must be told is expected; a change that is told as well
+(a shift of a finding that stays) is welcome but not demanded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time
+from pathlib import Path
+from typing import Any
+
+from samenloop import plugins
+from samenloop.demo.region import SOURCES, WEEKS, exports, monday
+from samenloop.demo.workplace import EXPORTS
+from samenloop.errors import Reject
+from samenloop.model import AlertReason, Phase, Plan, Severity
+from samenloop.oracle import Expected, batch_findings
+from samenloop.rules import Rules
+from samenloop.source import Context, Page, Source, read_snapshot
+
+OVER = frozenset({Phase.CANCELLED, Phase.COMPLETED})
+_PUSHED = frozenset({Severity.WARNING, Severity.BLOCKING, Severity.UNKNOWN})
+Told = tuple[str, AlertReason]
+"""A subject (finding or plan id) and why its subscriber hears of it."""
+
+
+@dataclass(slots=True)
+class Organisation:
+    """What one organisation's exports amount to so far: a plan that is absent is gone only after some weeks."""
+
+    source: Source[Any]
+    plans: dict[str, Plan] = field(default_factory=dict)
+    absent: dict[str, int] = field(default_factory=dict)
+
+    def take(self, body: bytes, name: str, week: int) -> None:
+        """Read one export; one that is not complete changes nothing."""
+        day = monday(week)
+        page = Page(
+            snapshot_id=day.isoformat(), taken_at=datetime.combine(day, time(11), UTC), cursor="", name=name, body=body
+        )
+        try:
+            records = read_snapshot(self.source, page).records
+        except Reject:
+            return
+        present = {record.plan.id: record.plan for record in records}
+        for plan_id in self.plans.keys() - present.keys():
+            self.absent[plan_id] = self.absent.get(plan_id, 0) + 1
+            end = self.plans[plan_id].period.end
+            if self.absent[plan_id] >= self.source.guards.absence_grace or (end is not None and end < day):
+                del self.plans[plan_id]
+        for plan_id, plan in present.items():
+            self.plans[plan_id] = plan
+            self.absent.pop(plan_id, None)
+
+
+def truth(folder: Path, rules: Rules) -> Iterator[tuple[dict[str, Plan], dict[str, Expected]]]:
+    """Yield, for each week, all plans by id and the findings the oracle sees among them on that Monday.
+
+    *folder* holds each organisation's profile.
+    """
+    connector = plugins.load("sources", "file-snapshots")
+    organisations = {
+        name: Organisation(connector().open(folder / name / "profile.yaml", Context({}))) for name in SOURCES
+    }
+    for week in range(1, WEEKS + 1):
+        for export in exports(week):
+            organisations[export.source].take(export.body, f"{EXPORTS}/{export.file_name}", week)
+        plans = {plan_id: plan for one in organisations.values() for plan_id, plan in one.plans.items()}
+        yield plans, batch_findings(plans, rules, monday(week))
+
+
+def expected_alerts(folder: Path, rules: Rules, subscriber_oin: str) -> list[Told]:
+    """Return what a subscriber to the whole town must be told, in order, after the first week's summary."""
+    told: list[Told] = []
+    known: set[str] = set()
+    for week, (plans, findings) in enumerate(truth(folder, rules), 1):
+        news = {key for key, found in findings.items() if _pushed(found)}
+        news |= {key for key, plan in plans.items() if plan.owner.oin != subscriber_oin and plan.phase not in OVER}
+        still = {key for key in known if key in findings or (key in news)}
+        if week > 1:
+            told += [(key, AlertReason.ENDED) for key in sorted(known - still)]
+            told += [(key, AlertReason.NEW) for key in sorted(news - known)]
+        known = still | news
+    return told
+
+
+def _pushed(found: Expected) -> bool:
+    """Whether a finding is sent unasked: an opportunity, or a conflict that is more than INFO."""
+    return found.ruling.severity in _PUSHED
+
+
+def missing(wanted: Sequence[Told], told: Sequence[Told]) -> list[Told]:
+    """Return what of *wanted* was not told; for one subject the order counts, and more may have been told."""
+    left = list(wanted)
+    for saying in told:
+        first = next((one for one in left if one[0] == saying[0]), None)
+        if first == saying:
+            left.remove(first)
+    return left

@@ -1,0 +1,60 @@
+"""The demonstration's folder: settings, a key and profiles as a user would write them, and the exports of each week."""
+
+from __future__ import annotations
+
+import secrets
+from importlib.resources import files
+from pathlib import Path
+
+import yaml
+
+from samenloop.demo.region import SOURCES, exports
+
+SETTINGS = "hub.yaml"
+EXPORTS = "exports"
+
+
+def furnish(folder: Path, *, bootstrap: str, registry_url: str) -> Path:
+    """Write settings, master key and profiles into *folder* and return the settings file."""
+    key = folder / "master.key"
+    key.touch(mode=0o600)
+    key.write_bytes(secrets.token_bytes(32))
+    for source in SOURCES:
+        (folder / source / EXPORTS).mkdir(parents=True)
+        (folder / source / "profile.yaml").write_bytes(_profile(source))
+    file = folder / SETTINGS
+    file.write_text(yaml.safe_dump(_settings(bootstrap, registry_url), sort_keys=False), encoding="utf-8")
+    return file
+
+
+def drop(folder: Path, week: int) -> None:
+    """Let the organisations put their exports of *week* into their folders, each file at once and whole."""
+    for export in exports(week):
+        there = folder / export.source / EXPORTS
+        unfinished = there / f".{export.file_name}"
+        unfinished.write_bytes(export.body)
+        unfinished.rename(there / export.file_name)
+
+
+def _settings(bootstrap: str, registry_url: str) -> dict[str, object]:
+    return {
+        "kafka": {"bootstrap_servers": bootstrap, "prefix": "demo."},
+        "registry": {"url": registry_url},
+        "hub": {"name": "Samenloop Havervoort", "clock": "event"},
+        "delivery": {
+            "master_key_file": "master.key",
+            "allow_http": True,  # the receiver is on this machine
+            "allow_destinations": ["127.0.0.0/8"],
+            "retry_seconds": [0, 1, 2, 2, 3, 3, 5, 5, 5, 10, 10, 20, 30, 60],
+            "first_load_quiet_seconds": 2,
+        },
+        "sources": {
+            source: {"connector": "file-snapshots", "profile": f"{source}/profile.yaml", "poll_every_seconds": 0.3}
+            for source in SOURCES
+        },
+        "data_dir": "data",
+    }
+
+
+def _profile(source: str) -> bytes:
+    return files("samenloop.demo").joinpath("profiles", f"{source}.yaml").read_bytes()
