@@ -143,13 +143,18 @@ class Ledger:
 
     def _case(self, key: Key, place: Place | None, today: date, cause: Cause) -> _Case:
         plans = (self._plans.get(key[0]), self._plans.get(key[1]))
-        sides = (self._plans.side(key[0]), self._plans.side(key[1]))
+        sides = (self._side(key[0], plans[0]), self._side(key[1], plans[1]))
         judged = Judged()
         a, b = plans
         if place is not None and not isinstance(a, Gone) and not isinstance(b, Gone):
             judged = judge(a, b, self._rules, today, metric_crs=self._metric_crs, place=place)
             self.missed += judged.missed
         return _Case(key, plans, sides, place, judged, today, cause)
+
+    def _side(self, slot: int, plan: Subject | Gone) -> Side:
+        if isinstance(plan, Gone):
+            return self._plans.side(slot)
+        return Side(plan.plan_id, plan.revision, plan.owner_oin, plan.visibility, plan.audience)
 
     def _settle_one(self, case: _Case, again: bool, events: list[FindingEvent]) -> None:
         before = tuple(self._told.get(case.key, ()))
