@@ -76,15 +76,18 @@ def member(kafka: Kafka, group: str, client_id: str) -> Consumer:
     return Consumer(settings, logger=_logger())
 
 
-def reader(kafka: Kafka, *, committed_only: bool = True) -> Consumer:
-    """Return a consumer that joins no group, starts at the beginning and says when it is at the end."""
+def reader(kafka: Kafka, *, committed_only: bool = True, fetch_wait_ms: int = 10) -> Consumer:
+    """Return a consumer that joins no group, starts at the beginning and says when it is at the end.
+
+    The end of a partition is told when a fetch comes back empty, after *fetch_wait_ms*.
+    """
     settings = {
         **_connection(kafka, f"{kafka.prefix}reader"),
         **_READER,
         "group.id": f"{kafka.prefix}reader",  # librdkafka wants one; nothing is ever joined or committed with it
         "auto.offset.reset": "earliest",
         "enable.partition.eof": True,
-        "fetch.wait.max.ms": 10,  # the end of a partition is told when a fetch comes back empty
+        "fetch.wait.max.ms": fetch_wait_ms,
         "queued.max.messages.kbytes": 65_536,
     }
     if not committed_only:

@@ -25,11 +25,10 @@ class Tail:
     """Reads *topics* (catalogue names) from their start and on; called from one thread."""
 
     def __init__(self, kafka: Kafka, topics: Collection[str]) -> None:
-        self._consumer = clients.reader(kafka)
+        self._consumer = clients.reader(kafka, fetch_wait_ms=100)
         self._records = Topics(kafka.prefix)
-        admin = clients.administrator(kafka)
         names = [topic_on_wire(kafka.prefix, topic) for topic in topics]
-        partitions = [TopicPartition(n, p, OFFSET_BEGINNING) for n in names for p in partitions_of(admin, n)]
+        partitions = [TopicPartition(n, p, OFFSET_BEGINNING) for n in names for p in partitions_of(self._consumer, n)]
         self._behind = {place(partition) for partition in partitions}
         self._consumer.assign(partitions)
 

@@ -2,7 +2,8 @@
 
 What each failure means was measured on a real broker: "retriable" on commit, abort and init asks for the same call
 again; on sending offsets it is a trap, because the call then blocks for ever, so the process ends instead; a failed
-delivery asks for an abort and the same outputs once more; everything else leaves the outcome in doubt.
+delivery, or a member that joined meanwhile, asks for an abort and the same outputs once more; everything else leaves
+the outcome in doubt.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import NoReturn
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
@@ -21,13 +23,9 @@ from samenloop.logs import get_logger
 from samenloop.stage import Output
 
 _FENCED = {KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH}
-_LEFT_BEHIND = {
-    KafkaError.ILLEGAL_GENERATION,
-    KafkaError.UNKNOWN_MEMBER_ID,
-    KafkaError.STALE_MEMBER_EPOCH,
-    KafkaError.FENCED_INSTANCE_ID,
-    KafkaError.REBALANCE_IN_PROGRESS,
-}
+_LEFT_BEHIND = {KafkaError.UNKNOWN_MEMBER_ID, KafkaError.STALE_MEMBER_EPOCH, KafkaError.FENCED_INSTANCE_ID}
+_REBALANCING = {KafkaError.ILLEGAL_GENERATION, KafkaError.REBALANCE_IN_PROGRESS}
+_REBALANCE_SECONDS = 5.0
 _SEND_OFFSETS_SECONDS = 10.0
 _END_SECONDS = 30.0
 _INIT_SECONDS = 5.0
@@ -57,13 +55,28 @@ class Transactions:
                 self._producer.poll(0.2)
 
     def commit(self, outputs: Sequence[Output], offsets: list[TopicPartition], consumer: Consumer | None) -> None:
-        """Write *outputs* and, for *consumer*, *offsets*, in one transaction; returns when it is committed."""
-        while not self._try(outputs, offsets, consumer):
-            _log.warning("kafka.again", "A transaction was aborted; the same outputs are written again.")
+        """Write *outputs* and, for *consumer*, *offsets*, in one transaction; returns when it is committed.
+
+        A member may join in the middle: its group then has a new generation, which we are told in the background. Our
+        partitions stay ours until we give them back in a callback, which cannot happen in here; so the same outputs
+        are written again under the new generation. Who was thrown out has no generation and ends.
+        """
+        until = time.monotonic() + _REBALANCE_SECONDS
+        while (cause := self._try(outputs, offsets, consumer)) is not None:
+            rebalancing = cause.code() in _REBALANCING
+            if cause.code() in _LEFT_BEHIND or (rebalancing and time.monotonic() > until):
+                leave(Exit.LEFT_BEHIND, detail=str(cause))
+            if rebalancing:
+                time.sleep(0.05)
+            else:
+                _log.warning("kafka.again", "A transaction was aborted; the same outputs are written again.")
         for topic, count in Counter(output.topic for output in outputs).items():
             metrics.PRODUCER_RECORDS_TOTAL.labels(topic=topic, outcome="acked").inc(count)
 
-    def _try(self, outputs: Sequence[Output], offsets: list[TopicPartition], consumer: Consumer | None) -> bool:
+    def _try(
+        self, outputs: Sequence[Output], offsets: list[TopicPartition], consumer: Consumer | None
+    ) -> KafkaError | None:
+        """Return None when it is committed, else why it was aborted."""
         began = time.monotonic()
         try:
             self._producer.begin_transaction()
@@ -72,9 +85,8 @@ class Transactions:
                 self._send_offsets(offsets, consumer)
             _until_not_retriable(lambda: self._producer.commit_transaction(_END_SECONDS))
         except KafkaException as error:
-            self._abort(error, began)
-            return False
-        return True
+            return self._abort(error, began)
+        return None
 
     def _produce(self, outputs: Sequence[Output]) -> None:
         produce, name = self._producer.produce, self._name
@@ -102,7 +114,7 @@ class Transactions:
                 leave(Exit.IN_DOUBT, call="send_offsets", detail=str(cause))
             raise
 
-    def _abort(self, error: KafkaException, began: float) -> None:
+    def _abort(self, error: KafkaException, began: float) -> KafkaError:
         cause = _kafka_error(error)
         if cause.fatal() or not cause.txn_requires_abort():
             self._give_up(error, began)
@@ -110,10 +122,9 @@ class Transactions:
             _until_not_retriable(lambda: self._producer.abort_transaction(_END_SECONDS))
         except KafkaException as second:
             self._give_up(second, began)
-        if cause.code() in _LEFT_BEHIND:
-            leave(Exit.LEFT_BEHIND, detail=str(cause))
+        return cause
 
-    def _give_up(self, error: KafkaException, began: float | None = None) -> None:
+    def _give_up(self, error: KafkaException, began: float | None = None) -> NoReturn:
         """A transaction that outlived its timeout looks fenced as well, though nobody took the slot."""
         cause = _kafka_error(error)
         if cause.code() in (KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.UNKNOWN_TOPIC_OR_PART):
