@@ -1,0 +1,211 @@
+"""The whole hub from one settings file: it runs, counts, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from samenloop.cli.tree import run
+from samenloop.cli.up import parts_of
+from samenloop.localstack import LocalStack
+from samenloop.settings import load_hub
+
+PROFILE = """
+system: works
+organisation: Gemeente Aalburg
+oin: "00000099000000001001"
+files: exports
+id: nr
+title: naam
+period: [van, tot]
+visibility: PARTNERS
+"""
+PARTS = {"stream consolidate", "stream detect", "stream notify", "sink webhook", "source town"}
+
+
+def export(*numbers: int) -> str:
+    """Return a GeoJSON export: every work overlaps its neighbour; one of them has a date that nobody can read."""
+    features = []
+    for number in numbers:
+        west, south = 5.1 + number * 0.0005, 51.7
+        ring = [
+            [west, south],
+            [west + 0.001, south],
+            [west + 0.001, south + 0.001],
+            [west, south + 0.001],
+            [west, south],
+        ]
+        van = "ooit" if number == 13 else "2027-05-03"
+        properties = {"nr": f"W{number}", "naam": f"Werk {number}", "van": van, "tot": "2027-05-20"}
+        features.append(
+            {"type": "Feature", "properties": properties, "geometry": {"type": "Polygon", "coordinates": [ring]}}
+        )
+    return json.dumps({"type": "FeatureCollection", "features": features})
+
+
+@pytest.fixture
+def hub_file(local_stack: LocalStack, tmp_path: Path) -> Path:
+    """A hub with one source of thirty works, one of them unreadable."""
+    (tmp_path / "master.key").write_bytes(secrets.token_bytes(32))
+    (tmp_path / "town.yaml").write_text(PROFILE)
+    (tmp_path / "exports").mkdir()
+    (tmp_path / "exports" / "2027-01-04.geojson").write_text(export(*range(30)))
+    path = tmp_path / "hub.yaml"
+    path.write_text(
+        f"kafka: {{bootstrap_servers: '{local_stack.bootstrap}', prefix: 'up-{secrets.token_hex(4)}.'}}\n"
+        f"registry: {{url: '{local_stack.registry_url}'}}\n"
+        "delivery: {master_key_file: master.key}\nhub: {clock: '2027-01-04'}\n"
+        "sources: {town: {connector: file-snapshots, profile: town.yaml, poll_every_seconds: 0.5}}\n"
+    )
+    return path
+
+
+class Up:
+    """A running `samenloop up`, and what it has said so far."""
+
+    def __init__(self, hub_file: Path) -> None:
+        self.log = hub_file.with_suffix(".log")
+        with self.log.open("w") as out:
+            command = [sys.executable, "-m", "samenloop.cli", "up", "--config", str(hub_file)]
+            self.process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
+
+    def said(self) -> str:
+        return self.log.read_text()
+
+    def addresses(self) -> dict[str, str]:
+        """Return where every part that is ready serves."""
+        found = re.findall(r'^([a-z ]+?) *\| .*"event":"process.ready".*"address":"([^"]+)"', self.said(), re.MULTILINE)
+        return dict(found)
+
+    def children(self) -> list[int]:
+        """Return the processes it has started."""
+        listing = subprocess.run(["ps", "-eo", "pid,ppid"], capture_output=True, text=True, check=True).stdout
+        rows = [line.split() for line in listing.splitlines()[1:]]
+        return [int(pid) for pid, parent in rows if int(parent) == self.process.pid]
+
+
+@pytest.fixture
+def up(hub_file: Path) -> Iterator[Up]:
+    assert run(["schemas", "register", "--config", str(hub_file)]) == 0
+    running = Up(hub_file)
+    yield running
+    running.process.kill()
+    running.process.wait()
+
+
+def until(condition: Callable[[], object], up: Up, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert up.process.poll() is None, up.said()
+        assert time.monotonic() < deadline, up.said()
+        time.sleep(0.2)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def records(address: str) -> dict[str, float]:
+    """Return the source's counters of records by outcome, `read` among them."""
+    with urllib.request.urlopen(f"{address}/metrics", timeout=5) as answer:
+        text = answer.read().decode()
+    found = {
+        outcome: float(value)
+        for outcome, value in re.findall(r'samenloop_source_records_total\{.*outcome="(\w+)".*\} (\S+)', text)
+    }
+    read = re.search(r"samenloop_source_records_read_total\{.*\} (\S+)", text)
+    return {**found, "read": float(read[1]) if read else 0.0}
+
+
+def test_the_whole_hub_runs_counts_and_leaves_nothing(
+    up: Up, hub_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every part becomes ready; read = created + updated + removed + unchanged + rejected; a stop is 0 and complete."""
+    until(lambda: up.addresses().keys() == PARTS, up)
+    addresses = up.addresses()
+    until(lambda: records(addresses["source town"])["read"] >= 30, up)
+    (hub_file.parent / "exports" / "2027-01-11.geojson").write_text(export(*range(28), 40))
+    until(lambda: records(addresses["source town"])["read"] > 30, up)
+    counted = records(addresses["source town"])
+    for address in addresses.values():
+        for path in ("live", "ready"):
+            with urllib.request.urlopen(f"{address}/{path}", timeout=5) as answer:
+                assert answer.status == 200
+    capsys.readouterr()
+    run(["source", "list", "--config", str(hub_file), "--json"])
+    listed = json.loads(capsys.readouterr().out)
+    run(["dead-letters", "list", "--source", "town", "--config", str(hub_file), "--json"])
+    letters = json.loads(capsys.readouterr().out)
+    children = up.children()
+    up.process.send_signal(signal.SIGTERM)
+    code = up.process.wait(30)
+
+    outcomes = ("created", "updated", "removed", "unchanged", "rejected")
+    assert counted["read"] == sum(counted[outcome] for outcome in outcomes)
+    assert counted["created"] == 30
+    assert counted["rejected"] >= 1
+    assert listed[0]["last_poll"]["outcome"] in ("OK", "UNCHANGED")
+    assert [letter["code"] for letter in letters][:1] == ["date.unparseable"]
+    assert code == 0, up.said()
+    assert len(children) == len(PARTS)
+    assert not any(alive(pid) for pid in children)
+
+
+def test_a_killed_part_comes_back_and_a_killed_hub_leaves_nothing(up: Up) -> None:
+    """kill -9 of a part is followed by a new one; kill -9 of the supervisor ends every part."""
+    until(lambda: up.addresses().keys() == PARTS, up)
+    first = up.children()
+    os.kill(first[0], signal.SIGKILL)
+    until(lambda: len(up.children()) == len(PARTS) and set(up.children()) != set(first), up)
+    children = up.children()
+    up.process.kill()
+    up.process.wait()
+
+    deadline = time.monotonic() + 10
+    while any(alive(pid) for pid in children) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not any(alive(pid) for pid in children)
+
+
+def test_parts_count_up_from_the_port(hub_file: Path) -> None:
+    """With a metrics port every part has its own, in a fixed order, so that a scraper can be configured."""
+    hub = load_hub(hub_file, {"SAMENLOOP_METRICS__PORT": "9100"})
+
+    ports = {part.name: part.env["SAMENLOOP_METRICS__PORT"] for part in parts_of(hub, hub_file)}
+
+    assert ports.keys() == PARTS
+    assert ports["stream consolidate"] == "9100"
+    assert ports["source town"] == "9104"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run", "stream", "detekt"], "detekt: is none of the stages: consolidate, detect, notify"),
+        (["run", "source", "city"], "city: is none of the sources of the settings: town"),
+        (["run", "sink", "fax"], "fax: is none of the sinks: webhook"),
+        (["source", "release", "city"], "city: is none of the sources of the settings: town"),
+    ],
+)
+def test_names_that_are_none(
+    arguments: list[str], words: str, hub_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A name that is not there is refused with those that are; exit code 2."""
+    code = run([*arguments, "--config", str(hub_file)])
+
+    assert code == 2
+    assert words in capsys.readouterr().err
