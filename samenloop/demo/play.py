@@ -12,12 +12,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 from samenloop import clock
-from samenloop.contract import Codec
+from samenloop.contract import TOPICS, Codec
 from samenloop.contract.registry import register_schemas
 from samenloop.demo import story
 from samenloop.demo.expected import Told, expected_alerts, missing, truth
@@ -75,12 +76,9 @@ def play(folder: Path, parts_of: Callable[[Hub, Path], Sequence[Part]], *, once:
         screen.say(f"Kafka at {stack.bootstrap}, schema registry at {stack.registry_url}")
         settings = furnish(folder, bootstrap=stack.bootstrap, registry_url=stack.registry_url)
         hub = load_hub(settings, {})
-        schemas = register_schemas(hub.registry.url, hub.kafka.prefix)
-        topics = apply_topics(hub.kafka)
-        screen.say(f"{len(schemas)} schemas registered, topics made ({len(topics)} steps)")
+        topics = _prepare(hub)
+        screen.say(f"Schemas registered, {topics} topics made; the hub starts")
         codec = Codec.from_registry(hub.registry.url, hub.kafka.prefix, host=hub.hub.schema_host)
-        receiver.secret = _subscribe(hub, codec, receiver.url)
-        screen.say(f"{GEMEENTE[1]} is told at {receiver.url} of what concerns the town")
         said: deque[str] = deque(maxlen=40)
         supervisor = Supervisor(parts_of(hub, settings), tell=lambda name, line: said.append(f"{name} | {line}"))
         rules = load_rules(hub.hub.rules)
@@ -88,14 +86,23 @@ def play(folder: Path, parts_of: Callable[[Hub, Path], Sequence[Part]], *, once:
         return asyncio.run(_run(cast, once=once))
 
 
-def _subscribe(hub: Hub, codec: Codec, sink: str) -> str:
-    """Admit the municipality and subscribe it to the whole town; return its webhook secret."""
-    oin, name = GEMEENTE
+def _prepare(hub: Hub) -> int:
+    """Register the schemas and make the topics, both at once; return how many topics there are."""
+    with ThreadPoolExecutor() as pool:
+        both = [pool.submit(register_schemas, hub.registry.url, hub.kafka.prefix), pool.submit(apply_topics, hub.kafka)]
+        for one in both:
+            one.result()
+    return len(TOPICS)
+
+
+def _subscribe(cast: Cast) -> None:
+    """Admit the municipality and subscribe it to the whole town."""
+    hub, codec, (oin, name) = cast.hub, cast.codec, GEMEENTE
     add_partner(hub, codec, oin, name, now=clock.now())
     area = {"bbox": TOWN, "crs": "EPSG:28992"}
-    wish = wish_of({"subscriber": oin, "sink": sink, "area": area})
-    _, secret = add_subscription(hub, codec, wish, now=clock.now())
-    return secret
+    wish = wish_of({"subscriber": oin, "sink": cast.receiver.url, "area": area})
+    _, cast.receiver.secret = add_subscription(hub, codec, wish, now=clock.now())
+    cast.screen.say(f"{name} is told at {cast.receiver.url} of what concerns the town")
 
 
 async def _run(cast: Cast, *, once: bool) -> int:
@@ -135,6 +142,7 @@ def _act(cast: Cast) -> int:
     """Play all weeks, tell what was found, and say whether it is what was expected."""
     watch = Watch(cast.hub, cast.codec)
     try:
+        _subscribe(cast)
         for week in range(1, WEEKS + 1):
             _week(cast, watch, week)
         problems = _conclude(cast, watch)

@@ -185,7 +185,11 @@ WATERSCHAP_WORKS = (
         "17-05-2027",
         "30-07-2027",
         Section("Molenstraat", 180, 300, 4, 2.5),
-        later={8: {"end": "02-08-2027"}, 9: {"end": "27-08-2027"}},
+        later={
+            8: {"end": "02-08-2027"},
+            9: {"end": "27-08-2027"},
+            12: {"start": "05-07-2027", "end": "03-09-2027"},  # what the hub proposed: after the sewer
+        },
     ),
     Work(
         "W-0318",

@@ -96,8 +96,11 @@ class Watch:
 
     def settled(self, week: int) -> bool:
         """Say whether every source delivered *week* and every stage has read all there is."""
-        if any(source.week < week for source in self.view.sources.values()):
+        sources = self.view.sources.values()
+        if any(source.week < week for source in sources):
             return False
+        if self.view.changes < sum(source.created + source.updated + source.removed for source in sources):
+            return False  # the account of a poll came before its changes
         if time.monotonic() - self._heard_at < _QUIET_SECONDS:
             return False
         return all(self._read(stage, topics) for stage, topics in READERS.items())
