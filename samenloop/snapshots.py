@@ -97,7 +97,11 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class Diff:
-    """What a snapshot leads to. *effects* that publish come first, so that a crash half-way can be counted again."""
+    """What a snapshot leads to; *effects* that publish come first.
+
+    The state of a record that was published or removed names the snapshot, so that after a crash half-way the same
+    snapshot is counted the same.
+    """
 
     effects: tuple[Effect, ...]
     dead_letters: tuple[DeadLetter, ...]
@@ -197,7 +201,8 @@ class _Judge:
     def present(self, record: SourceRecord) -> Effect | None:
         """Judge a record that is there: new, changed, back, or as it was."""
         state = self.memory.records.get(record.local_id)
-        hashed = content_hash(record.plan)
+        same = state is not None and state.plan is record.plan  # a connector may give the very same value again
+        hashed = (state.content_hash if state and same else None) or content_hash(record.plan)
         if state is not None and state.snapshot_id == self.snapshot.id and not state.gone:
             return self._again(record, state, hashed)
         if state is None or state.gone or state.absences:
@@ -267,9 +272,7 @@ class _Judge:
         new = replace(
             state, fingerprint=record.fingerprint, content_hash=hashed, absences=0, gone=False, plan=record.plan
         )
-        if replace(new, plan=state.plan) == state:
-            return None
-        return Effect(replace(new, snapshot_id=self.snapshot.id))
+        return None if replace(new, plan=state.plan) == state else Effect(new)
 
     def _publish(
         self,
@@ -341,7 +344,7 @@ def dead_letter(rejected: Rejected, speaker: Speaker, now: datetime) -> DeadLett
         id=uuid_of("dead-letter", speaker.system, rejected.code, digest.hexdigest()),
         code=rejected.code,
         detail=f"{speaker.source}, {place}: {rejected.detail}",
-        stage="source",
+        stage=f"source.{speaker.source}",
         retryable=False,
         failed_at=now,
         reason=reason,

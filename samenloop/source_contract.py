@@ -15,7 +15,7 @@ from samenloop.identity import plan_id, system_oin
 from samenloop.model import ChangeKind
 from samenloop.snapshots import Memory, Speaker, diff
 from samenloop.source import Page, Raw, Source, read_snapshot, taken_at
-from samenloop.source_pump import change_output
+from samenloop.source_account import change_output
 
 RawT = TypeVar("RawT", bound=Raw)
 

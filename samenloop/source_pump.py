@@ -15,16 +15,17 @@ from datetime import datetime
 from uuid import UUID
 
 from samenloop import clock, metrics, plugins, settings
-from samenloop.contract import Codec, Envelope, classification
+from samenloop.contract import Codec
 from samenloop.errors import BadSettings, Held, Reject, Retry
-from samenloop.identity import check_oin, system_urn, uuid_of
+from samenloop.identity import check_oin, system_urn
 from samenloop.kafka import Writer
 from samenloop.letters import letter_output
 from samenloop.logs import get_logger
-from samenloop.model import DeadLetter, PlanChanged, PollOutcome, SourcePoll, SourceState, Visibility
+from samenloop.model import DeadLetter, PollOutcome, SourceState
 from samenloop.raw_pages import RawPages
 from samenloop.snapshots import Counts, Diff, Effect, Memory, Speaker, apply, diff, is_older
 from samenloop.source import Context, Page, Raw, Snapshot, Source, read_snapshot
+from samenloop.source_account import change_output, count, poll_of, poll_output, show_state
 from samenloop.source_memory import (
     Remembered,
     decide,
@@ -35,12 +36,9 @@ from samenloop.source_memory import (
     load_memory,
     state_output,
 )
-from samenloop.stage import Output
 
 __all__ = ["Pump", "decide", "open_source", "run_source"]
 
-PLAN_CHANGED = "nl.samenloop.plan-changed.v1"
-SOURCE_POLLED = "nl.samenloop.source-polled.v1"
 WAIVED = "waived"
 """In place of a held snapshot: its page is gone, so the next one is applied without guards."""
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 5.0, 3600.0
@@ -212,55 +210,24 @@ class Pump:
         letters: Sequence[DeadLetter] = (),
     ) -> None:
         """Write the end of a poll in one transaction: the last effects, letters, the cursor and the account."""
-        counts = counts or Counts()
-        now = clock.now()
-        poll = SourcePoll(
-            id=uuid_of("poll", self.name, started.isoformat(), page.snapshot_id if page else "-"),
-            source=self.name,
-            connector=self.source.connector,
-            started_at=started,
-            duration_ms=max(0, int((now - started).total_seconds() * 1000)),
-            outcome=outcome,
-            error_code=error.code if error else None,
-            detail=error.detail if error else None,
-            snapshot_id=page.snapshot_id if page else None,
-            read=counts.read,
-            created=counts.created,
-            updated=counts.updated,
-            removed=counts.removed,
-            unchanged=counts.unchanged,
-            rejected=counts.rejected,
-            newest_record_at=page.taken_at if page else None,
-        )
+        poll = poll_of(self.name, self.source.connector, started, outcome, error=error, page=page, counts=counts)
         with self.writer.transaction():
             self._write_effects(effects)
             for letter in letters:
                 self.writer.write(letter_output(self.codec, self.source.system, letter))
             if cursor is not None:
                 self.writer.write(state_output(self.codec, cursor))
-            self.writer.write(self._poll_output(poll))
+            self.writer.write(poll_output(self.codec, poll, hub_urn=self.hub_urn, system=self.source.system))
         if cursor is not None:
             self.memory = Memory(cursor, self.memory.records)
-        self._count(poll, letters)
+        count(self.labels, poll, letters)
+        self._show_state(failed=poll.outcome not in (PollOutcome.OK, PollOutcome.UNCHANGED, PollOutcome.HELD))
 
     def _write_effects(self, effects: Sequence[Effect]) -> None:
         for effect in effects:
             if effect.change is not None:
                 self.writer.write(change_output(self.codec, effect.change))
             self.writer.write(state_output(self.codec, effect.state))
-
-    def _poll_output(self, poll: SourcePoll) -> Output:
-        envelope = Envelope(
-            id=str(poll.id),
-            source=self.hub_urn,
-            type=SOURCE_POLLED,
-            time=poll.started_at,
-            subject=self.source.system,
-            partitionkey=self.name,
-            correlationid=str(poll.id),
-            classification=classification(Visibility.PARTNERS),
-        )
-        return Output("polls", self.name, self.codec.encode("polls", poll), self.codec.headers("polls", envelope))
 
     def _decided(self) -> None:
         """Carry out what an operator decided about the snapshot that is held."""
@@ -322,47 +289,12 @@ class Pump:
             for _ in found.changes:
                 metrics.SOURCE_RECORD_AGE_SECONDS.labels(source=self.name).observe(age)
 
-    def _count(self, poll: SourcePoll, letters: Sequence[DeadLetter]) -> None:
-        """Count after success."""
-        metrics.SOURCE_POLLS_TOTAL.labels(**self.labels, outcome=poll.outcome.lower()).inc()
-        metrics.SOURCE_POLL_DURATION_SECONDS.labels(**self.labels).observe(poll.duration_ms / 1000)
-        metrics.SOURCE_RECORDS_READ_TOTAL.labels(**self.labels).inc(poll.read)
-        for outcome in ("created", "updated", "removed", "unchanged", "rejected"):
-            metrics.SOURCE_RECORDS_TOTAL.labels(**self.labels, outcome=outcome).inc(getattr(poll, outcome))
-        if poll.outcome in (PollOutcome.OK, PollOutcome.UNCHANGED):
-            metrics.SOURCE_LAST_SUCCESS_TIMESTAMP_SECONDS.labels(**self.labels).set(clock.now().timestamp())
-        if poll.outcome is PollOutcome.OK and poll.newest_record_at:
-            newest = metrics.SOURCE_NEWEST_RECORD_TIMESTAMP_SECONDS.labels(**self.labels)
-            newest.set(poll.newest_record_at.timestamp())
-        for letter in letters:
-            metrics.DLQ_RECORDS_TOTAL.labels(topic=self.name, reason=letter.reason.lower()).inc()
-        self._show_state(failed=poll.outcome not in (PollOutcome.OK, PollOutcome.UNCHANGED, PollOutcome.HELD))
-
     def _show_state(self, *, failed: bool = False) -> None:
         held = self.cursor.held is not None and self.cursor.held != WAIVED
-        current = "held" if held else "failed" if failed else "running"
-        for state in ("running", "paused", "held", "failed"):
-            metrics.SOURCE_STATE.labels(**self.labels, state=state).set(state == current)
+        show_state(self.labels, held=held, failed=failed)
 
     def _of(self, page: Page) -> dict[str, str]:
         return {"source": self.name, "page": page.name, "snapshot": page.snapshot_id}
-
-
-def change_output(codec: Codec, change: PlanChanged) -> Output:
-    """Return the record to write for a change; its event id is `origin.event_id`."""
-    visibility = change.plan.visibility if change.plan else Visibility.RESTRICTED
-    envelope = Envelope(
-        id=change.origin.event_id,
-        source=change.origin.system,
-        type=PLAN_CHANGED,
-        time=change.recorded_at,
-        subject=change.plan_id,
-        partitionkey=change.plan_id,
-        correlationid=change.origin.event_id,
-        classification=classification(visibility),
-    )
-    value = codec.encode("plan-changes", change)
-    return Output("plan-changes", change.plan_id, value, codec.headers("plan-changes", envelope))
 
 
 def _chunks(effects: Sequence[Effect], size: int) -> Iterator[Sequence[Effect]]:

@@ -414,3 +414,31 @@ def test_absent_after_its_end_is_completed(desk: Desk) -> None:
 
     assert (last.change, last.plan and last.plan.phase) == (ChangeKind.UPDATED, Phase.COMPLETED)
     assert last.changed_fields == ("/phase",)
+
+
+def test_metrics_are_counted_after_success_and_add_up(tmp_path: Path) -> None:
+    """read = created + updated + removed + unchanged + rejected; what was not committed is not counted."""
+    from samenloop import metrics
+
+    def counted(outcome: str) -> float:
+        labels = {"connector": "file-snapshots", "source": "town", "outcome": outcome}
+        value: float | None = metrics.REGISTRY.get_sample_value("samenloop_source_records_total", labels)
+        return value or 0.0
+
+    def read() -> float:
+        labels = {"connector": "file-snapshots", "source": "town"}
+        return metrics.REGISTRY.get_sample_value("samenloop_source_records_read_total", labels) or 0.0
+
+    outcomes = ("created", "updated", "removed", "unchanged", "rejected")
+    before, was = {outcome: counted(outcome) for outcome in outcomes}, read()
+    desk = Desk(tmp_path / "desk")
+    desk.export("2027-04-26", range(5))
+    with pytest.raises(Crash):
+        poll(desk.pump(dies_before=0))
+    assert read() == was
+    desk.export("2027-05-03", range(4), naam="Anders")
+    poll(desk.pump())
+
+    grown = {outcome: counted(outcome) - before[outcome] for outcome in outcomes}
+    assert grown == {"created": 5, "updated": 4, "removed": 1, "unchanged": 0, "rejected": 0}
+    assert read() - was == sum(grown.values())
