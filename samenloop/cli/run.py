@@ -78,7 +78,7 @@ def sink(*names: str, slot: Slot = "0", config: Config = None) -> int:
 
 
 def _stages(kind: Literal["stream", "sink"], names: Sequence[str], slot: str, config: Path | None) -> int:
-    from samenloop import plugins
+    from samenloop import metrics, plugins
 
     group: Literal["stages", "sinks"] = "stages" if kind == "stream" else "sinks"
     hub = hub_of(config)
@@ -90,6 +90,10 @@ def _stages(kind: Literal["stream", "sink"], names: Sequence[str], slot: str, co
         from samenloop.kafka import run_stage
 
         stage = plugins.load(group, chosen[0]).from_hub(hub, codec_of(hub))
+        metrics.start(processor=stage.name)
+        metrics.start(group=stage.name)
+        for topic in (stage.lead, *stage.follows, "dead-letters"):
+            metrics.start(topic=topic)
         run_stage(
             stage, hub.kafka, slot=slot, stop=life.stop, on_turn=life.health.turn, on_ready=life.health.become_ready
         )
