@@ -82,32 +82,35 @@ class _Reader(_Source):
     def __init__(self, schema: Schema, parts: Mapping[str, Made]) -> None:
         super().__init__(schema)
         self.parts = parts
-        self.done: dict[tuple[str, bool], str] = {}
 
     def record(self, schema: Schema, make: Any, keep: Collection[str], stop: str | None) -> str:
         """Emit the function of one record: passes the fields in *keep* to *make*, checks the others."""
         name = self.new("read")
+        self.text += [
+            f"def {name}(b, p):",
+            *indent([*self.fields(schema, "made", (make, keep), stop), "return made, p"]),
+        ]
+        return name
+
+    def fields(self, schema: Schema, v: str, made: Made, stop: str | None = None) -> list[str]:
+        """Return lines that read a record into *v*, or only check it when no field is kept."""
+        make, keep = made
         lines, given = [], []
         for field in schema["fields"]:
             if field["name"] == stop:
                 break
             wanted = field["name"] in keep
-            target = self.new("v")
+            target = self.new("v") if wanted else "_"
             lines += self.value(field["type"], target, build=wanted)
             if wanted:
                 given.append(f"{field['name']}={target}")
-        made = f"{self.put(make)}({', '.join(given)})" if given else "None"
-        self.text += [f"def {name}(b, p):", *indent([*lines, f"return {made}, p"])]
-        return name
+        return [*lines, f"{v} = {self.put(make)}({', '.join(given)})"] if given else lines
 
-    def named(self, schema: Schema, *, build: bool) -> str:
-        """Return the function of a named record, emitted at its first use."""
-        key = (schema["name"], build)
-        if key not in self.done:
-            every = (getattr(model, schema["name"]), [field["name"] for field in schema["fields"]])
-            make, keep = self.parts.get(schema["name"], every)
-            self.done[key] = self.record(schema, make, keep if build else (), None)
-        return self.done[key]
+    def nested(self, schema: Schema, v: str, *, build: bool) -> list[str]:
+        """Return lines for a record inside another."""
+        every = (getattr(model, schema["name"]), [field["name"] for field in schema["fields"]])
+        make, keep = self.parts.get(schema["name"], every)
+        return self.fields(schema, v, (make, keep if build else ()))
 
     def value(self, schema: Any, v: str, *, build: bool) -> list[str]:
         """Return lines that read a value into the variable *v*; without *build* it is only checked."""
@@ -124,7 +127,7 @@ class _Reader(_Source):
             table = self.put({number << 1: member for number, member in enumerate(members)})
             return [f"{v} = {table}[b[p]]; p += 1"]
         if kind == "record":
-            return [f"{v}, p = {self.named(schema, build=build)}(b, p)"]
+            return self.nested(schema, v, build=build)
         if kind in ("array", "map"):
             return ["if b[p] == 0:", f"    p += 1; {v} = {'()' if kind == 'array' else 'EMPTY'}", "else:",
                     f"    {v}, p = {self.many(schema, build=build)}(b, p)"]  # fmt: skip
@@ -178,19 +181,16 @@ class _Reader(_Source):
 
 
 class _Writer(_Source):
-    def __init__(self, schema: Schema) -> None:
-        super().__init__(schema)
-        self.done: dict[str, str] = {}
-
     def record(self, schema: Schema, leave_out: Collection[str]) -> str:
         """Emit the function of one record, without the fields in *leave_out*."""
         name = self.new("write")
-        lines = []
-        for field in schema["fields"]:
-            if field["name"] not in leave_out:
-                lines += self.value(field["type"], f"o.{field['name']}")
-        self.text += [f"def {name}(o, w):", *indent(lines)]
+        self.text += [f"def {name}(o, w):", *indent(self.fields(schema, "o", leave_out))]
         return name
+
+    def fields(self, schema: Schema, v: str, leave_out: Collection[str] = ()) -> list[str]:
+        """Return lines that write the fields of the record in the variable *v*."""
+        kept = [field for field in schema["fields"] if field["name"] not in leave_out]
+        return [line for field in kept for line in self.value(field["type"], f"{v}.{field['name']}")]
 
     def value(self, schema: Any, v: str) -> list[str]:
         """Return lines that write the value of the expression *v*."""
@@ -206,9 +206,8 @@ class _Writer(_Source):
             table = {symbol: numbers.long_bytes(number) for number, symbol in enumerate(schema["symbols"])}
             return [f"w({self.put(table)}[{v}])"]
         if kind == "record":
-            if schema["name"] not in self.done:
-                self.done[schema["name"]] = self.record(schema, ())
-            return [f"{self.done[schema['name']]}({v}, w)"]
+            x = self.new("v")
+            return [f"{x} = {v}", *self.fields(schema, x)]
         if kind in ("array", "map"):
             return self.many(schema, v)
         return self.scalar(schema, v)
