@@ -4,6 +4,7 @@ UV ?= $(or $(shell command -v uv),.venv/bin/uv)
 ONCE ?=
 ROUNDS ?= 3
 ARGS ?=
+ROWS ?=
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-header pyproject.toml
 
@@ -26,8 +27,8 @@ lint: prepare-test ## Check style, types, import directions and declared depende
 	@.venv/bin/lint-imports --cache-dir .import_linter_cache
 	@.venv/bin/deptry .
 
-bench: prepare-test ## Measure; prints a table and writes build/bench.json
-	@$(PY) -m benchmarks $(ARGS)
+bench: prepare-test ## Measure; prints a table and writes build/bench.json (ROWS=: patterns, quoted)
+	@$(PY) -m benchmarks $(foreach row,$(ROWS),'$(row)') $(ARGS)
 
 bench-setup: ## Install the peers that bench compares with (Debian's PostgreSQL and PostGIS), as root
 	@benchmarks/setup.sh
