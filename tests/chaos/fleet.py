@@ -81,9 +81,14 @@ class Fleet:
                 if process.running:
                     os.kill(process.pid, signal.SIGCONT)
 
-    def undead(self) -> list[str]:
-        """Return the slots whose frozen process still runs: each should have found out that it was replaced."""
-        return [name for name, member in self.members.items() if any(process.running for process in member.frozen)]
+    def bury(self) -> None:
+        """End what was frozen and has not ended by itself: one that never had to write stands by and does no harm."""
+        for member in self.members.values():
+            for process in member.frozen:
+                code = process.exit_code
+                self.exits[f"{_stage(member)}, replaced: {'stood by' if code is None else code}"] += 1
+                process.stop(kill=True)
+            member.frozen.clear()
 
     def take_away(self, name: str) -> None:
         """Stop it in order, and do not start it again."""
@@ -125,8 +130,12 @@ class Fleet:
             return
         code = member.process.exit_code
         if not member.again_at:
-            self.exits[f"{member.name.rpartition('-')[0] or member.name}: {code}"] += 1
+            self.exits[f"{_stage(member)}: {code}"] += 1
             pause = FENCED_PAUSE_SECONDS if code == FENCED else PAUSE_SECONDS
             member.again_at = time.monotonic() + pause
         elif time.monotonic() >= member.again_at:
             self._start(member)
+
+
+def _stage(member: Member) -> str:
+    return member.name.rpartition("-")[0] or member.name

@@ -50,11 +50,9 @@ def run(world: World, fleet: Fleet, rounds: Sequence[tuple[str, Sequence[Trouble
 def heal(world: World, fleet: Fleet) -> list[str]:
     """Wait until nothing differs from what the batch differ and the batch oracle say; return what still does."""
     expected = world.expected_plans()
-
-    def problems() -> list[str]:
-        return [*world.problems(expected), *(f"{name}: the frozen process still runs" for name in fleet.undead())]
-
-    return _until_none(problems)
+    left = _until_none(lambda: world.problems(expected))
+    fleet.bury()
+    return left
 
 
 def delivered(world: World) -> list[str]:
