@@ -165,7 +165,8 @@ class _Reader(_Source):
         keyed = schema["type"] == "map"
         read = self.scalar({"type": "string"}, "key", build=True) if keyed else []
         read += self.value(schema["values" if keyed else "items"], item, build=build)
-        read.append(f"found[key] = {item}" if keyed else f"found.append({item})")
+        if build:
+            read.append(f"found[key] = {item}" if keyed else f"found.append({item})")
         self.text += [
             f"def {name}(b, p):",
             f"    found = {'{}' if keyed else '[]'}",

@@ -11,12 +11,17 @@ from uuid import UUID
 
 import pytest
 import shapely
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from samenloop import identity, model
 from samenloop.content_hash import content_hash
 from samenloop.contract import TOPICS, Codec
 from samenloop.contract.records import optional
+
+# Whole records are large to draw, and a busy machine is no reason to fail.
+settings.register_profile("records", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("records")
 
 NOW = datetime(2026, 11, 23, 9, 15, tzinfo=UTC)
 OIN = "00000099123456780000"
