@@ -26,6 +26,7 @@ Format = Literal["auto", "json", "text"]
 Event = MutableMapping[str, Any]
 
 MASK = "***"
+_SAME_WORDS_SECONDS, _MOST_WORDS = 10.0, 1000
 _SECRET_KEY = re.compile(r"secret|passw|token|authorization|api_?key|master_?key|signature|credential", re.IGNORECASE)
 _SECRET_TEXT = re.compile(r"whsec_[A-Za-z0-9+/=_-]+|(?<=://)[^/@\s]+(?=@)|(?<=\?)[^\s\"']+(?=[\s\"']|$)|Bearer \S+")
 _LEVELS = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40}
@@ -66,13 +67,23 @@ class _Stderr:
 
 
 class _Foreign(logging.Handler):
-    """Takes what libraries log (librdkafka, httpx) into our form."""
+    """Takes what libraries log (librdkafka, httpx) into our form; the same words at most once in ten seconds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[str, float] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        level = "ERROR" if record.levelno >= 40 else "WARNING" if record.levelno >= 30 else "DEBUG"
+        text = record.getMessage()
+        if record.created - self._said.get(text, 0.0) < _SAME_WORDS_SECONDS:
+            return
+        if len(self._said) > _MOST_WORDS:
+            self._said.clear()
+        self._said[text] = record.created
+        level = "WARNING" if record.levelno >= 30 else "DEBUG"  # whether something is lost, only our own code knows
         library = record.name.split(".", maxsplit=1)[0]
         get_logger(library)._say(
-            level, f"{library}.said", "A library reports.", {"detail": record.getMessage(), "exc_info": record.exc_info}
+            level, f"{library}.said", "A library reports.", {"detail": text, "exc_info": record.exc_info}
         )
 
 

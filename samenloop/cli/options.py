@@ -30,7 +30,7 @@ def hub_of(config: Path | None) -> Hub:
     from samenloop import logs
 
     hub = load_hub(config, os.environ)
-    logs.configure(hub.logs.level, hub.logs.form)
+    logs.configure("DEBUG" if hub.logs.level == "DEBUG" else "ERROR", hub.logs.form)  # a command speaks for itself
     return _at_local(hub) if hub.local else hub
 
 
@@ -72,6 +72,8 @@ def reaching(hub: Hub) -> Iterator[None]:
     try:
         yield
     except Retry as error:
+        if "The setting is " in error.detail:  # told by an inner call
+            raise
         if error.code.startswith("registry."):
             advice = f"Is it running at {hub.registry.url}? The setting is registry.url."
         elif error.code == "kafka.unavailable":

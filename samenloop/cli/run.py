@@ -6,6 +6,7 @@ share no interpreter, so that one that hangs or dies takes nobody along and its 
 
 from __future__ import annotations
 
+import faulthandler
 import signal
 import sys
 import threading
@@ -142,6 +143,7 @@ def _process(hub: Hub, name: str, *, live_seconds: float = LIVE_SECONDS) -> Iter
     """Give this process a name in the logs, a port for metrics and health, and an orderly end on a signal."""
     from samenloop import logs
 
+    faulthandler.enable()  # a crash in native code says where
     logs.configure(hub.logs.level, hub.logs.form, process=name)
     log = logs.get_logger("process")
     stop = threading.Event()

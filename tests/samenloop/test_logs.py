@@ -91,7 +91,16 @@ def test_libraries_are_routed_in(capsys: pytest.CaptureFixture[str]) -> None:
     logging.getLogger("httpx").info("GET https://partner.example/?token=geheim")
 
     (line,) = lines(capsys)
-    assert (line["event"], line["level"], line["detail"]) == ("librdkafka.said", "ERROR", "broker one is down")
+    assert (line["event"], line["level"], line["detail"]) == ("librdkafka.said", "WARNING", "broker one is down")
+
+
+def test_libraries_do_not_flood(capsys: pytest.CaptureFixture[str]) -> None:
+    """librdkafka says the same a hundred times a second while a broker is away; once in ten seconds is enough."""
+    for _ in range(100):
+        logging.getLogger("librdkafka").error("broker is down")
+    logging.getLogger("librdkafka").error("another broker is down")
+
+    assert [line["detail"] for line in lines(capsys)] == ["broker is down", "another broker is down"]
 
 
 def test_a_terminal_gets_text(capsys: pytest.CaptureFixture[str]) -> None:
