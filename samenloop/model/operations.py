@@ -1,0 +1,102 @@
+"""What keeps the hub going: dead letters, polls, what a source remembers, who takes part."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from uuid import UUID
+
+from samenloop.model.codes import Clearance, DeadReason, PartnerStatus, Phase, PollOutcome
+from samenloop.model.plans import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """One Kafka header of a dead-lettered record; repeats and order are kept."""
+
+    name: str
+    value: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """A record set aside, byte for byte, with the reason (nl: onbestelbaar bericht)."""
+
+    id: UUID
+    code: str
+    detail: str
+    stage: str
+    retryable: bool
+    failed_at: datetime
+    reason: DeadReason = DeadReason.UNKNOWN
+    system: str | None = None
+    topic: str | None = None
+    partition: int | None = None
+    offset: int | None = None
+    key: bytes | None = None
+    value: bytes | None = None
+    value_sha256: bytes | None = None
+    headers: tuple[Header, ...] = ()
+    attempts: int = 1
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourcePoll:
+    """One poll of a source. read = created + updated + removed + unchanged + rejected, always.
+
+    A removed record was not in the page that was read; *read* counts it all the same, as judged.
+    """
+
+    id: UUID
+    source: str
+    connector: str
+    started_at: datetime
+    duration_ms: int
+    outcome: PollOutcome = PollOutcome.UNKNOWN
+    error_code: str | None = None
+    detail: str | None = None
+    snapshot_id: str | None = None
+    read: int = 0
+    created: int = 0
+    updated: int = 0
+    removed: int = 0
+    unchanged: int = 0
+    rejected: int = 0
+    newest_record_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceState:
+    """What a source connector must remember: its cursor (*record* ``""``) or one record's fingerprint.
+
+    Written in the same transaction as the changes it led to, so no local file holds truth. *plan* is the plan as last
+    published: a record that is absent after its end is closed with it (phase COMPLETED). None once it is deleted.
+    """
+
+    source: str
+    record: str
+    snapshot_id: str | None = None
+    cursor: str | None = None
+    fingerprint: bytes | None = None
+    content_hash: bytes | None = None
+    sequence: int = 0
+    absences: int = 0
+    gone: bool = False
+    last_end: date | None = None
+    phase: Phase = Phase.UNKNOWN
+    held: str | None = None
+    plan: Plan | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Partner:
+    """An organisation that takes part: its clearance and the SHA-256 of its API keys (nl: partner)."""
+
+    oin: str
+    name: str
+    created_at: datetime
+    updated_at: datetime
+    clearance: Clearance = Clearance.PARTNERS
+    key_hashes: tuple[bytes, ...] = ()
+    status: PartnerStatus = PartnerStatus.ACTIVE
