@@ -1,0 +1,169 @@
+"""Through Kafka: how many changes a second become findings, and how long one takes to become a finding or a webhook.
+
+Broker, load, stages and receiver share the cores of this machine. The rules are those that are shipped.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+
+import numpy as np
+
+from benchmarks.hub import Measured, Register, event_id_of, in_turn, running_hub
+from benchmarks.load import Nation
+from benchmarks.row import Row
+from samenloop import clock
+from samenloop.contract import read_envelope
+from samenloop.kafka import read_topic
+from samenloop.kafka.clients import plain_producer
+from samenloop.kafka.names import topic_on_wire
+from samenloop.kafka.tail import Tail
+from samenloop.model import ChangeKind
+from samenloop.partners import add_partner
+from samenloop.receiver import Receiver
+from samenloop.settings import Kafka
+from samenloop.stage import Output
+from samenloop.subscriptions import add_subscription, wish_of
+
+PLANS, CHANGES = 200_000, 50_000
+THROUGHPUT = "kafka.changes_to_findings.200k"
+TO_FINDING, TO_WEBHOOK = "latency.change_to_finding", "latency.change_to_webhook"
+NAMES = (THROUGHPUT, *(f"{name}.{part}" for name in (TO_FINDING, TO_WEBHOOK) for part in ("p50", "p99")))
+STAGES = (("consolidate", "plan-changes"), ("detect", "plan-regions"))
+LATENCY_SECONDS = 30
+PARTNER = "00000099000000007001"
+
+
+def run(wanted: set[str]) -> Iterator[Row]:
+    """Yield the rows that go through Kafka."""
+    if wanted & {THROUGHPUT, f"{TO_FINDING}.p50", f"{TO_FINDING}.p99"}:
+        yield from (row for row in _to_findings(wanted) if row.name in wanted)
+    if any(name.startswith(TO_WEBHOOK) for name in wanted):
+        yield from (row for row in _to_webhook() if row.name in wanted)
+
+
+def _to_findings(wanted: set[str]) -> Iterator[Row]:
+    nation = Nation(PLANS)
+    with running_hub() as measured:
+        register = Register(measured.codec)
+        _load(measured, register, nation)
+        if THROUGHPUT in wanted:
+            yield _throughput(measured, in_turn(nation.changes(CHANGES), register))
+        if any(name.startswith(TO_FINDING) for name in wanted):
+            changes = in_turn(nation.changes(500 * LATENCY_SECONDS), register)
+            waited = _paced(measured.hub.kafka, changes, 500, _Findings(measured))
+            yield from _percentiles(TO_FINDING, waited, f"at 500 changes a second on {PLANS:,} plans")
+
+
+def _load(measured: Measured, register: Register, nation: Nation) -> None:
+    for stage, _ in STAGES:
+        measured.start("stream", stage)
+    _send(measured.hub.kafka, register.outputs(nation.everything(), ChangeKind.SNAPSHOT))
+    measured.drained(STAGES)
+
+
+def _throughput(measured: Measured, changes: Sequence[Output]) -> Row:
+    """Everything at once; the peer moves the same bytes through the same broker and does nothing with them."""
+    kafka = measured.hub.kafka
+    began = time.perf_counter()
+    _send(kafka, changes)
+    measured.drained(STAGES)
+    ours = len(changes) / (time.perf_counter() - began)
+    began = time.perf_counter()
+    _send(kafka, [Output("polls", output.key, output.value, output.headers) for output in changes])
+    read = sum(1 for _ in read_topic(kafka, "polls"))
+    peers = read / (time.perf_counter() - began)
+    note = f"{len(changes):,} changes on {PLANS:,} plans, two transactional stages"
+    return Row(THROUGHPUT, ours, "changes/s", "plain produce and consume of the same bytes", ours / peers, note)
+
+
+def _send(kafka: Kafka, outputs: Iterable[Output]) -> None:
+    producer = plain_producer(kafka)
+    name: dict[str, str] = {}
+    for output in outputs:
+        topic = name.setdefault(output.topic, topic_on_wire(kafka.prefix, output.topic))
+        while True:
+            try:
+                producer.produce(topic, output.value, output.key, headers=list(output.headers))
+                break
+            except BufferError:
+                producer.poll(0.05)
+    producer.flush(60)
+
+
+class _Findings:
+    """Sees what a reader of findings sees: each finding names the change that caused it."""
+
+    def __init__(self, measured: Measured) -> None:
+        self._tail = Tail(measured.hub.kafka, ("conflicts", "opportunities"))
+        self._tail.catch_up(patience_seconds=120)
+
+    def seen(self) -> Iterator[tuple[str, float]]:
+        """Yield the id of each change that led to something since the last call, and when that was seen."""
+        records = self._tail.poll()
+        now = time.perf_counter()
+        for record in records:
+            yield read_envelope(record.headers).causationid or "", now
+
+
+class _Webhooks:
+    """Sees what a partner receives: an alert about a plan carries the id of the change."""
+
+    def __init__(self, receiver: Receiver) -> None:
+        self._receiver, self._taken = receiver, len(receiver.messages)
+        self._offset = time.perf_counter() - clock.now().timestamp()
+
+    def seen(self) -> Iterator[tuple[str, float]]:
+        """Yield the id of each event that was received since the last call, and when."""
+        for message in islice(self._receiver.messages, self._taken, None):
+            self._taken += 1
+            yield str(message.event["id"]), message.at.timestamp() + self._offset
+
+
+def _paced(kafka: Kafka, changes: Sequence[Output], rate: int, sight: _Findings | _Webhooks) -> list[float]:
+    """Send *changes* at *rate* a second and return the milliseconds until each was seen, but for the first 2 s."""
+    producer, topic = plain_producer(kafka), topic_on_wire(kafka.prefix, "plan-changes")
+    sent: dict[str, float] = {}
+    waited: list[float] = []
+    began = time.perf_counter()
+    end = began + len(changes) / rate + 3
+    number = 0
+    while (now := time.perf_counter()) < end:
+        while number < len(changes) and now >= began + number / rate:
+            output = changes[number]
+            producer.produce(topic, output.value, output.key, headers=list(output.headers))
+            sent[event_id_of(output)] = now
+            number += 1
+        producer.poll(0)
+        for event_id, at in sight.seen():
+            if (when := sent.pop(event_id, None)) is not None and when > began + 2:
+                waited.append((at - when) * 1000)
+        time.sleep(0.001)
+    return waited
+
+
+def _percentiles(name: str, waited: Sequence[float], note: str) -> Iterator[Row]:
+    for percent in (50, 99):
+        value = float(np.percentile(waited, percent)) if waited else None
+        yield Row(f"{name}.p{percent}", value, "ms", note=f"{note}; {len(waited):,} seen")
+
+
+def _to_webhook() -> Iterator[Row]:
+    nation = Nation(20_000)
+    delivery = {"allow_http": True, "allow_destinations": ["127.0.0.0/8"], "first_load_quiet_seconds": 1}
+    with running_hub(**delivery) as measured, Receiver() as receiver:
+        hub, register = measured.hub, Register(measured.codec)
+        add_partner(hub, measured.codec, PARTNER, "Partner", now=clock.now())
+        area = {"bbox": (0, 300_000, 300_000, 620_000), "crs": "EPSG:28992"}
+        wish = wish_of({"subscriber": PARTNER, "sink": receiver.url, "area": area, "about": ["plans"]})
+        _, receiver.secret = add_subscription(hub, measured.codec, wish, now=clock.now())
+        _load(measured, register, nation)
+        measured.start("stream", "notify")
+        measured.start("sink", "webhook")
+        measured.drained((("notify", "plan-regions"),))
+        time.sleep(3)
+        changes = in_turn(nation.changes(100 * LATENCY_SECONDS), register)
+        waited = _paced(hub.kafka, changes, 100, _Webhooks(receiver))
+        yield from _percentiles(TO_WEBHOOK, waited, "at 100 changes a second on loopback")
