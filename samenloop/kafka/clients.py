@@ -95,6 +95,17 @@ def reader(kafka: Kafka, *, committed_only: bool = True, fetch_wait_ms: int = 10
     return Consumer(settings, logger=_logger())
 
 
+def onlooker(kafka: Kafka, group: str) -> Consumer:
+    """Return a consumer that never joins *group* (its full name) and only asks for its committed positions."""
+    settings = {
+        **_connection(kafka, f"{kafka.prefix}onlooker"),
+        "group.id": group,
+        "enable.auto.commit": False,
+        "isolation.level": "read_uncommitted",  # does not wait for the transaction that is moving the positions
+    }
+    return Consumer(settings, logger=_logger())
+
+
 def administrator(kafka: Kafka) -> AdminClient:
     """Return a client for topics, groups and log ends."""
     return AdminClient(_connection(kafka, f"{kafka.prefix}admin"), logger=_logger())

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from samenloop.contract.topics import TOPICS, Topic
@@ -68,7 +68,7 @@ def group_lag(kafka: Kafka, group: str, inputs: Sequence[str], topics: Mapping[s
     try:
         for name in inputs:
             partitions = _partitions(kafka, topics[name])
-            known = committed_offsets(admin, full_group, partitions)
+            known = committed_offsets(kafka, full_group, partitions)
             ends = log_ends(admin, partitions)
             for number, end in ends.items():
                 offset = known.get((topic_on_wire(kafka.prefix, name), number), -1)
@@ -105,7 +105,7 @@ def begin_at_zero(admin: AdminClient, kafka: Kafka, group: str, inputs: Sequence
     """
     full_group = group_on_wire(kafka.prefix, group)
     partitions = [partition for topic in inputs for partition in _partitions(kafka, topic)]
-    known = committed_offsets(admin, full_group, partitions)
+    known = committed_offsets(kafka, full_group, partitions)
     unknown = [p for p in partitions if known.get((p.topic, p.partition), -1) < 0]
     if not unknown:
         return []
@@ -116,18 +116,26 @@ def begin_at_zero(admin: AdminClient, kafka: Kafka, group: str, inputs: Sequence
     return [f"{full_group}: starts at offset 0 of {', '.join(topics)}"]
 
 
-def committed_offsets(
-    admin: AdminClient, group: str, partitions: Sequence[TopicPartition]
-) -> dict[tuple[str, int], int]:
-    """Return the committed offset by topic and partition, negative where there is none.
+def committed_offsets(kafka: Kafka, group: str, partitions: Sequence[TopicPartition]) -> dict[tuple[str, int], int]:
+    """Return the committed offset by topic and partition, negative where there is none. Raises KafkaException.
 
-    The partitions are named: without, one that was never committed is silently left out. Raises KafkaException.
+    Asked by a consumer of the group that never joins it. The administrator's own call ends the process with a
+    segmentation fault when the group's coordinator is still loading, as it is on a broker that has just started:
+    librdkafka 2.16 then looks for the coordinator of a consumer that is not there.
     """
-    request = ConsumerGroupTopicPartitions(group, list(partitions))
-    answered: ConsumerGroupTopicPartitions = _asked(
-        lambda: admin.list_consumer_group_offsets([request], request_timeout=_ASK_SECONDS)[group].result(_ASK_SECONDS)
-    )
-    return {(p.topic, p.partition): p.offset for p in answered.topic_partitions or ()}
+    consumer: Consumer = clients.onlooker(kafka, group)
+    try:
+        return _asked(lambda: _committed(consumer, partitions))
+    finally:
+        consumer.close()
+
+
+def _committed(consumer: Consumer, partitions: Sequence[TopicPartition]) -> dict[tuple[str, int], int]:
+    answered: list[TopicPartition] = consumer.committed(list(partitions), _ASK_SECONDS)
+    for partition in answered:
+        if partition.error is not None:
+            raise KafkaException(partition.error)
+    return {(p.topic, p.partition): p.offset for p in answered}
 
 
 def _all_altered(admin: AdminClient, request: ConsumerGroupTopicPartitions) -> None:
