@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 
-def demo(*, once: bool = False, lang: Literal["nl", "en"] = "en", folder: Path | None = None) -> int:
+def demo(*, once: bool = False, lang: Literal["nl", "en"] = "en", folder: Path | None = None) -> None:
     """Play an invented region through a real hub on this machine, and tell what it finds.
 
     Starts a Kafka and a registry on loopback, plays twelve weeks of exports of three organisations, and delivers to a
@@ -25,13 +25,36 @@ def demo(*, once: bool = False, lang: Literal["nl", "en"] = "en", folder: Path |
         An empty folder for its files, kept afterwards; without, a temporary one that is removed.
     """
     from samenloop import logs
-    from samenloop.cli.up import parts_of
+
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # also before the parts run
+    for name in [name for name in os.environ if name.startswith("SAMENLOOP_")]:
+        del os.environ[name]  # the demo's own settings hold, in every part of it
+    logs.configure("ERROR", "text")
+    try:
+        _leave(_play(folder, once=once, language=language))
+    except KeyboardInterrupt:
+        _leave(INTERRUPTED)
+    except SystemExit as asked:
+        _leave(asked.code if isinstance(asked.code, int) else FAILED)
+    except SamenloopError as error:
+        warn(words(error))
+        _leave(USAGE if isinstance(error, BadSettings) else FAILED)
+
+
+def _play(folder: Path | None, *, once: bool, language: Literal["en", "nl"]) -> int:
     from samenloop.demo.play import play
 
-    logs.configure("ERROR")  # the screen is the story's
-    place = folder or Path(tempfile.mkdtemp(prefix="samenloop-demo-"))
-    try:
-        return play(place, parts_of, once=once, language=lang)
-    finally:
+    with ExitStack() as leaving:
         if folder is None:
-            shutil.rmtree(place, ignore_errors=True)
+            folder = Path(leaving.enter_context(tempfile.TemporaryDirectory(prefix="samenloop-demo-")))
+        elif folder.is_dir() and any(folder.iterdir()):
+            raise BadSettings([f"--folder: {folder} is not empty, expected an empty or new folder"])
+        folder.mkdir(parents=True, exist_ok=True)
+        return play(folder.absolute(), parts_of, once=once, language=language)
+
+
+def _leave(code: int) -> NoReturn:
+    """End at once: a Kafka client that was interrupted may never let the interpreter end, or an error be freed."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

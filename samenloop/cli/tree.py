@@ -42,7 +42,7 @@ def run(arguments: Sequence[str]) -> int:
     try:
         result = build()(list(arguments))
     except (CycloptsError, SamenloopError) as error:
-        print(_words(error), file=sys.stderr)
+        print(words(error), file=sys.stderr)
         return USAGE if isinstance(error, CycloptsError | BadSettings) else FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -52,7 +52,8 @@ def run(arguments: Sequence[str]) -> int:
     return result if isinstance(result, int) else DONE
 
 
-def _words(error: CycloptsError | SamenloopError) -> str:
+def words(error: CycloptsError | SamenloopError) -> str:
+    """Return what a person is told of an error."""
     if isinstance(error, CycloptsError):
         return " ".join(str(error).split()) + "\nTry the command with --help."
     if isinstance(error, BadSettings):
