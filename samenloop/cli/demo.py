@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
+import os
+import signal
+import sys
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NoReturn
+
+from samenloop.cli.output import warn
+from samenloop.cli.tree import FAILED, INTERRUPTED, USAGE, words
+from samenloop.cli.up import parts_of
+from samenloop.errors import BadSettings, SamenloopError
 
 
 def demo(*, once: bool = False, lang: Literal["nl", "en"] = "en", folder: Path | None = None) -> None:
@@ -29,9 +37,9 @@ def demo(*, once: bool = False, lang: Literal["nl", "en"] = "en", folder: Path |
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # also before the parts run
     for name in [name for name in os.environ if name.startswith("SAMENLOOP_")]:
         del os.environ[name]  # the demo's own settings hold, in every part of it
-    logs.configure("ERROR", "text")
+    logs.configure("ERROR")  # the screen is the story's
     try:
-        _leave(_play(folder, once=once, language=language))
+        _leave(_play(folder, once=once, lang=lang))
     except KeyboardInterrupt:
         _leave(INTERRUPTED)
     except SystemExit as asked:
@@ -41,7 +49,7 @@ def demo(*, once: bool = False, lang: Literal["nl", "en"] = "en", folder: Path |
         _leave(USAGE if isinstance(error, BadSettings) else FAILED)
 
 
-def _play(folder: Path | None, *, once: bool, language: Literal["en", "nl"]) -> int:
+def _play(folder: Path | None, *, once: bool, lang: Literal["nl", "en"]) -> int:
     from samenloop.demo.play import play
 
     with ExitStack() as leaving:
@@ -50,7 +58,7 @@ def _play(folder: Path | None, *, once: bool, language: Literal["en", "nl"]) -> 
         elif folder.is_dir() and any(folder.iterdir()):
             raise BadSettings([f"--folder: {folder} is not empty, expected an empty or new folder"])
         folder.mkdir(parents=True, exist_ok=True)
-        return play(folder.absolute(), parts_of, once=once, language=language)
+        return play(folder.absolute(), parts_of, once=once, language=lang)
 
 
 def _leave(code: int) -> NoReturn:
