@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime
 from io import BytesIO
 from typing import Any
+from uuid import UUID
 
 import fastavro
 import pytest
@@ -222,7 +223,7 @@ def test_other_record() -> None:
 def a_conflict() -> model.Conflict:
     """A small finding."""
     return model.Conflict(
-        id=model.UUID(int=1),
+        id=UUID(int=1),
         revision=2,
         kind="urn:samenloop:finding-kind:clash-works",
         status=model.FindingStatus.OPEN,
