@@ -14,7 +14,9 @@ from tests.chaos.troubles import Trouble
 from tests.chaos.world import World
 
 HEAL_SECONDS = 120.0
-_LOOK_EVERY_SECONDS = 1.5
+_LOOK_EVERY_SECONDS = 1.0
+_NEARLY_DONE = 40
+"""Offsets that a reader may never reach: markers and aborted records at the ends of 13 partitions."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,12 @@ def run(world: World, fleet: Fleet, rounds: Sequence[tuple[str, Sequence[Trouble
 def heal(world: World, fleet: Fleet) -> list[str]:
     """Wait until nothing differs from what the batch differ and the batch oracle say; return what still does."""
     expected = world.expected_plans()
-    left = _until_none(lambda: world.problems(expected))
+
+    def problems() -> list[str]:
+        behind = world.behind
+        return [f"{behind} are not read yet"] if behind > _NEARLY_DONE else world.problems(expected)
+
+    left = _until_none(problems)
     fleet.bury()
     return left
 

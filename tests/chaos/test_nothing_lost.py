@@ -12,8 +12,7 @@ from tests.chaos.world import world
 
 PROFILES = Path(__file__).parents[1] / "connectors" / "profiles"
 ROUNDS = (
-    ("first load", ()),
-    ("each killed", (troubles.kill_each,)),
+    ("first load, each killed", (troubles.kill_each,)),
     ("each frozen and replaced", (troubles.freeze_each,)),
     ("broker away, poison", (troubles.restart_broker, troubles.poison)),
     ("registry and receiver away, all killed", (troubles.registry_away, troubles.receiver_down, troubles.kill_all)),

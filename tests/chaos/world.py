@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
+from uuid import UUID
 
 import yaml
 
@@ -18,8 +20,9 @@ from samenloop.contract import Codec
 from samenloop.contract.registry import register_schemas
 from samenloop.errors import Reject
 from samenloop.kafka import apply_topics, read_topic
+from samenloop.kafka.groups import group_lag
 from samenloop.localstack import LocalStack
-from samenloop.model import Finding, Outcome, Plan
+from samenloop.model import Alert, DeliveryReceipt, Finding, Outcome, Plan
 from samenloop.oracle import batch_findings, differences
 from samenloop.partners import add_partner
 from samenloop.receiver import Receiver
@@ -31,6 +34,9 @@ from tests.chaos.feeds import Feed
 PARTNER = "00000099000000004001"
 METRIC_CRS = "EPSG:31370"
 SHIPPED_RULES = files("samenloop.rules").joinpath("default.yaml").read_text(encoding="utf-8")
+
+
+_TAKEN = (Outcome.DELIVERED, Outcome.ACCEPTED)
 
 
 @dataclass
@@ -78,6 +84,13 @@ class World:
         )
         return differences(self.findings(), oracle)
 
+    @property
+    def behind(self) -> int:
+        """Count what `consolidate` and `detect` have not read yet; markers and aborted records are never read."""
+        inputs = {"consolidate": "plan-changes", "detect": "plan-regions"}
+        lags = [lag for stage, topic in inputs.items() for lag in group_lag(self.hub.kafka, stage, [topic])]
+        return sum(lag.behind for lag in lags)
+
     def findings(self) -> list[Finding]:
         """Return the latest word on every finding."""
         found: dict[str, Finding | None] = {}
@@ -91,22 +104,33 @@ class World:
         return [finding for finding in found.values() if finding is not None]
 
     def undelivered(self) -> list[str]:
-        """Return the alerts without exactly one final receipt, and those that the receiver lacks."""
-        alerts = {
-            alert.id
+        """Return the alerts without exactly one final receipt, and those that the receiver lacks.
+
+        While it was away an alert may have been replaced by a newer one about the same; that one it must have.
+        """
+        alerts: dict[UUID, Alert] = {
+            alert.id: alert
             for record in read_topic(self.hub.kafka, "alerts")
             if (alert := self._decoded("alerts", record.value, record.headers))
         }
-        receipts = [
+        receipts: list[DeliveryReceipt] = [
             self.codec.decode("receipts", record.value or b"", record.headers)
             for record in read_topic(self.hub.kafka, "receipts")
         ]
         final = Counter(receipt.alert_id for receipt in receipts if receipt.outcome is not Outcome.RETRY)
         odd = [f"alert {alert} has {final[alert]} final receipts" for alert in alerts if final[alert] != 1]
-        odd += [f"a receipt names an unknown alert {alert}" for alert in final.keys() - alerts]
-        taken = {receipt.alert_id for receipt in receipts if receipt.outcome in (Outcome.DELIVERED, Outcome.ACCEPTED)}
-        odd += [f"alert {alert} was not taken" for alert in alerts - taken]
-        odd += [f"the receiver lacks alert {alert}" for alert in taken if str(alert) not in self.receiver.ids]
+        odd += [f"a receipt names an unknown alert {alert}" for alert in final.keys() - alerts.keys()]
+        ends = {receipt.alert_id: receipt.outcome for receipt in receipts if receipt.outcome is not Outcome.RETRY}
+        taken = [alert for alert in alerts.values() if ends.get(alert.id) in _TAKEN]
+        newest: dict[str, int] = {}
+        for alert in taken:
+            newest[alert.subject_id] = max(newest.get(alert.subject_id, 0), alert.sequence)
+        for alert_id, outcome in ends.items():
+            alert = alerts.get(alert_id)
+            replaced = alert and outcome is Outcome.EXPIRED and newest.get(alert.subject_id, 0) > alert.sequence
+            if outcome not in _TAKEN and not replaced:
+                odd.append(f"alert {alert_id} ended as {outcome}")
+        odd += [f"the receiver lacks alert {alert.id}" for alert in taken if str(alert.id) not in self.receiver.ids]
         return odd if alerts else ["there is no alert at all"]
 
     def dead_letters(self) -> Counter[str]:
@@ -117,7 +141,7 @@ class World:
         )
         return Counter(f"{letter.stage} {letter.topic}" for letter in letters)
 
-    def _decoded(self, topic: str, value: bytes | None, headers: tuple[tuple[str, bytes], ...]) -> Finding | None:
+    def _decoded(self, topic: str, value: bytes | None, headers: tuple[tuple[str, bytes], ...]) -> Any:
         try:
             return self.codec.decode(topic, value, headers) if value else None
         except Reject:
