@@ -139,21 +139,21 @@ def to_metric_many(geometries: Sequence[model.Geometry | None], metric_crs: str)
 def fitting_metric_crs(geometries: Iterable[model.Geometry | None]) -> str:
     """Return a projected CRS in metres in which distances between *geometries* are true, as `EPSG:<number>`.
 
-    The one they are all given in when it has metres and is no world map; else RD in the Netherlands and the UTM zone of
-    the first one elsewhere. Raises Reject for a geometry that cannot be read.
+    The one they are all given in when it has metres and is no world map; else, by the middle of the places, RD in the
+    Netherlands and the UTM zone elsewhere. What cannot be read has no say.
     """
     present = [geometry for geometry in geometries if geometry is not None]
     codes = {epsg_of(geometry.crs) for geometry in present}
     if len(codes) == 1 and _is_metric(only := next(iter(codes))):
         return only
-    for geometry in present:
-        shape = to_metric(geometry, "EPSG:4326")
-        if not shape.is_empty:
-            east, north = shape.centroid.coords[0]
-            if _RD_AREA[0] <= east <= _RD_AREA[2] and _RD_AREA[1] <= north <= _RD_AREA[3]:
-                break
-            zone = min(max(int((east + 180) // 6) + 1, 1), 60)
-            return f"EPSG:{(32600 if north >= 0 else 32700) + zone}"
+    boxes = shapely.bounds(to_metric_many(present, "EPSG:4326"))
+    boxes = boxes[np.isfinite(boxes).all(axis=1)]
+    if not len(boxes):
+        return "EPSG:28992"
+    east, north = (float(value) for value in np.median((boxes[:, :2] + boxes[:, 2:]) / 2, axis=0))
+    if not (_RD_AREA[0] <= east <= _RD_AREA[2] and _RD_AREA[1] <= north <= _RD_AREA[3]):
+        zone = min(max(int((east + 180) // 6) + 1, 1), 60)
+        return f"EPSG:{(32600 if north >= 0 else 32700) + zone}"
     return "EPSG:28992"
 
 

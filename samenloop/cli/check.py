@@ -18,9 +18,6 @@ from samenloop.errors import BadSettings
 if TYPE_CHECKING:
     from samenloop.model import Plan
 
-NETHERLANDS = (3.2, 50.7, 7.3, 53.7)
-"""West, south, east, north in degrees: here places are measured in EPSG:28992, elsewhere in their UTM zone."""
-
 
 def check(
     *files: Annotated[Path, Parameter(name="FILES")],
@@ -152,23 +149,12 @@ def _count_shapes(files: Sequence[Path], metres: float, crs: str | None) -> dict
 
 
 def _metric_crs(plans: Sequence[Plan]) -> str:
-    """Return the CRS to measure in for the middle of the plans' places."""
-    import numpy as np
-    import shapely
+    """Return the CRS to measure in, and say so where it is not the usual one."""
+    from samenloop.geometry import fitting_metric_crs
 
-    from samenloop.geometry import to_metric_many
-
-    shapes = to_metric_many([plan.geometry for plan in plans], "EPSG:4326")
-    boxes = shapely.bounds(shapes[shapely.is_geometry(shapes)])
-    if not len(boxes):
-        return "EPSG:28992"
-    middle = np.nanmedian((boxes[:, :2] + boxes[:, 2:]) / 2, axis=0)
-    east, north = float(middle[0]), float(middle[1])
-    west, south, far_east, far_north = NETHERLANDS
-    if west <= east <= far_east and south <= north <= far_north:
-        return "EPSG:28992"
-    found = f"EPSG:{32600 if north >= 0 else 32700}"[:-2] + f"{min(60, int((east + 180) // 6) + 1):02d}"
-    warn(f"Measured in {found}; --crs names another.")
+    found = fitting_metric_crs(plan.geometry for plan in plans)
+    if found != "EPSG:28992":
+        warn(f"Measured in {found}; --crs names another.")
     return found
 
 
