@@ -57,6 +57,11 @@ class Worker:
             reader.join(5)
         return code
 
+    def given_up(self, seconds: float = 20) -> int | None:
+        """Wait until it has ended or handed its state back; return its exit code, None while it stands by."""
+        wait_until(lambda: self.process.poll() is not None or "revoked 0" in self.said, seconds, lambda: self.told)
+        return self.process.poll()
+
     def end(self) -> None:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGCONT)
