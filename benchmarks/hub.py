@@ -44,6 +44,13 @@ OIN = "00000099000000005001"
 SYSTEM = identity.system_urn(OIN, "load")
 START = datetime(2026, 1, 1, 9, tzinfo=UTC)
 RD = "http://www.opengis.net/def/crs/EPSG/0/28992"
+RULES = {
+    "authority": f"urn:nld:oin:{OIN}",
+    "version": 1,
+    "valid_from": date(2026, 1, 1),
+    "rules": {"OPP.SAME_TRENCH": {"gap_days": 90}, "OPP.NEAR": {"distance_m": 25, "gap_days": 90}},
+}
+"""As in what others were measured with: within 25 m and 90 days, other owner. All three rules judge."""
 _UP_SECONDS, _DRAIN_SECONDS = 60.0, 300.0
 
 
@@ -86,10 +93,11 @@ def running_hub(**delivery: object) -> Iterator[Measured]:
         settings = {
             "kafka": {"bootstrap_servers": stack.bootstrap, "prefix": "bench."},
             "registry": {"url": stack.registry_url},
-            "hub": {"clock": START.date().isoformat()},
+            "hub": {"clock": START.date().isoformat(), "rules": "rules.yaml"},
             "delivery": {"master_key_file": "master.key", **delivery},
             "logs": {"form": "json"},
         }
+        (folder / "rules.yaml").write_text(yaml.safe_dump(RULES), encoding="utf-8")
         (folder / "hub.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
         hub = load_hub(folder / "hub.yaml", {})
         register_schemas(hub.registry.url, hub.kafka.prefix)

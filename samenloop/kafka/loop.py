@@ -12,6 +12,7 @@ slept can write nothing any more.
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -36,6 +37,8 @@ from samenloop.stage import Output, Partition, Record, Stage
 ASSIGN_SECONDS = 60.0
 """How long a rebuild may go without a sign of progress."""
 _COMMITTED_SECONDS = 30.0
+_SELDOM = (100_000, 50, 100)
+"""When Python looks for cycles. State is large and has none: looking took a fifth of all CPU at 200,000 plans."""
 _GONE = {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE, KafkaError.UNKNOWN_TOPIC_OR_PART}
 _DEAD = {KafkaError._FATAL, KafkaError.FENCED_INSTANCE_ID}
 
@@ -86,6 +89,7 @@ class _Loop:
     def start(self, on_ready: Callable[[], object]) -> None:
         """Take the slot *before* joining the group: a predecessor's open transaction would block the positions."""
         self._on_ready = on_ready
+        gc.set_threshold(*_SELDOM)
         self._transactions.init(self._heart.beat)
         lead = topic_on_wire(self._kafka.prefix, self._stage.lead)
         self._consumer.subscribe([lead], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked)
@@ -160,6 +164,7 @@ class _Loop:
             committed = self._positions.begin(offsets)
             self._pending += self._rebuild([p.partition for p in partitions], committed)
             consumer.incremental_assign(offsets)
+            gc.freeze()  # what was rebuilt stays
         else:
             consumer.incremental_assign([])
         seconds = time.monotonic() - began
