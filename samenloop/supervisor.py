@@ -17,16 +17,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import signal
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 import orjson
+
+from samenloop.launch import dying_with_us
 
 REFUSED, FENCED = 2, 4
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 30.0
@@ -119,13 +119,12 @@ class Supervisor:
 
     async def _once(self, part: Part, status: Status, stop: asyncio.Event) -> int:
         process = await asyncio.create_subprocess_exec(
-            *part.command,
+            *dying_with_us(part.command),
             env={**os.environ, **part.env},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=die_with_parent(),
         )
         status.pid, status.address = process.pid, None
         self._set(part, status, State.STARTING)
@@ -179,21 +178,6 @@ async def stop_on_signals(stop: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stop.set)
-
-
-def die_with_parent() -> Callable[[], None] | None:
-    """Return what a child runs before its program, so that the kernel kills it when this thread's process ends."""
-    if not sys.platform.startswith("linux"):
-        return None
-    prctl = ctypes.CDLL(None, use_errno=True).prctl  # looked up before the fork
-    parent = os.getpid()
-
-    def bind() -> None:
-        prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-        if os.getppid() != parent:  # it died in between
-            os._exit(1)
-
-    return bind
 
 
 def _signal_group(pid: int, number: signal.Signals) -> None:

@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 it failed or found problems, 2 the command line or the set
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -98,11 +99,14 @@ def unknown(given: Sequence[str]) -> str | None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and leave with its exit code. Help and version need nothing else, so that they are immediate."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    if given in ([], ["--help"], ["-h"], ["help"]):
-        print(overview())
-        sys.exit(0)
+    text = overview() if given in ([], ["--help"], ["-h"], ["help"]) else None
     if given in (["--version"], ["version"]):
-        print(__version__)
+        text = __version__
+    if text is not None:
+        try:
+            print(text, flush=True)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left: nothing more to say
         sys.exit(0)
     if problem := unknown(given):
         print(f"{problem}\nTry: samenloop --help", file=sys.stderr)

@@ -7,7 +7,6 @@ import os
 import queue
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -15,8 +14,8 @@ from concurrent.futures import Future
 from pathlib import Path
 
 from samenloop.errors import Retry
+from samenloop.launch import dying_with_us
 
-_LAUNCH = Path(__file__).with_name("launch.py")
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ")
 """All that a program gets of our environment: JAVA_TOOL_OPTIONS, QUARKUS_… and the like would change what it does."""
 
@@ -108,7 +107,7 @@ _STARTER = _Starter()
 def _popen(command: Sequence[str], folder: Path, log: Path) -> subprocess.Popen[bytes]:
     with log.open("ab") as out:
         return subprocess.Popen(
-            [sys.executable, "-I", "-S", str(_LAUNCH), str(os.getpid()), *command],
+            dying_with_us(command),
             cwd=folder,
             env={name: os.environ[name] for name in _KEPT if name in os.environ},
             stdin=subprocess.DEVNULL,
