@@ -8,7 +8,7 @@ those, and what is complete but cannot be true is held here for an operator.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from datetime import datetime
 from hashlib import sha256
 
@@ -28,6 +28,7 @@ from samenloop.model import (
     Validity,
 )
 from samenloop.source import Guards, Rejected, Snapshot, SourceRecord, taken_at
+from samenloop.value import value
 
 LARGEST_VALUE = 900_000
 """Bytes of a dead letter's value; above it only the digest is kept."""
@@ -35,7 +36,7 @@ CLOSED = (Phase.COMPLETED, Phase.CANCELLED)
 _AUTHORISATION = ("owner.not-mandated",)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Speaker:
     """The source that is read: its name in the settings, its system's URN, the OIN of who runs it."""
 
@@ -44,7 +45,7 @@ class Speaker:
     oin: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Memory:
     """What is known of a source: its cursor and the state of every record that was ever seen."""
 
@@ -62,7 +63,7 @@ class Memory:
         return frozenset(record for record, state in self.records.items() if not state.gone and not state.absences)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Counts:
     """What became of the records of a snapshot; a removed one was not in it and counts as read all the same."""
 
@@ -78,7 +79,7 @@ class Counts:
         return self.created + self.updated + self.removed + self.unchanged + self.rejected
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Step:
     """What happened to the records at the source, by fingerprint; returns count as added."""
 
@@ -87,7 +88,7 @@ class Step:
     changed: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Effect:
     """One record's new state, and the change that is published with it in one transaction, if any."""
 
@@ -95,7 +96,7 @@ class Effect:
     change: PlanChanged | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Diff:
     """What a snapshot leads to; *effects* that publish come first.
 

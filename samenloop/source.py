@@ -8,13 +8,13 @@ drives any connector that offers this, and finds its class by entry point (`same
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from samenloop.errors import Reject
 from samenloop.model import Plan
+from samenloop.value import value
 
 
 def snapshot_id(taken: datetime, digest: str) -> str:
@@ -27,7 +27,7 @@ def taken_at(snapshot_id: str) -> datetime:
     return datetime.fromisoformat(snapshot_id.partition("_")[0])
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Page:
     """One complete answer of a source, as it came: a whole export, still compressed if it was.
 
@@ -42,7 +42,7 @@ class Page:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Note:
     """Something odd about a record or a page that refuses nothing: a stable code, the field, the value where safe."""
 
@@ -73,7 +73,7 @@ class Raw(Protocol):
 RawT = TypeVar("RawT", bound=Raw)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SourceRecord:
     """A translated record. *fingerprint* (32 bytes) is of the compared source fields, not of the plan."""
 
@@ -83,7 +83,7 @@ class SourceRecord:
     notes: tuple[Note, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Rejected:
     """A record that will never do: stable *code*, *detail* without payload, and its original bytes."""
 
@@ -95,7 +95,7 @@ class Rejected:
     field: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Snapshot:
     """One complete state of a source, translated. *day* is the local day of *taken_at* in the source's zone."""
 
@@ -106,7 +106,7 @@ class Snapshot:
     rejected: Sequence[Rejected] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Guards:
     """When a complete snapshot is held for an operator instead of applied, and how long absence is forgiven.
 
@@ -124,7 +124,7 @@ class Guards:
     reject_run: int = 50
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Context:
     """What the hub gives a connector at start. *environment* is for secrets that a profile names."""
 

@@ -8,15 +8,16 @@ commits outputs and input positions in one Kafka transaction; on any doubt the p
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
+
+from samenloop.value import value
 
 Headers = tuple[tuple[str, bytes], ...]
 Partition = tuple[str, int]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Record:
     """One record read from Kafka; *value* None is a tombstone (``b""`` is not)."""
 
@@ -29,7 +30,7 @@ class Record:
     timestamp_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Output:
     """One record to write; without *partition* the key decides (murmur2)."""
 

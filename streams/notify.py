@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 from uuid import UUID
@@ -26,6 +25,7 @@ from samenloop.notify import Event, Forgotten, Labelled, Notifier, Outgoing, sta
 from samenloop.rules import load_rules
 from samenloop.settings import Hub
 from samenloop.stage import Assignment, Output, Partition, Record
+from samenloop.value import value
 
 log = get_logger("notify")
 _FINDINGS = ("conflicts", "opportunities")
@@ -33,7 +33,7 @@ _WHO = ("partners", "subscriptions")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class _Parked:
     """A finding that waits for a plan, and where to read it again."""
 

@@ -6,13 +6,13 @@ subscription and travel in the payload.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 
 from samenloop.errors import Reject
 from samenloop.model import Clearance, Visibility
 from samenloop.stage import Headers
+from samenloop.value import value
 
 CLASSIFICATION = {
     Visibility.RESTRICTED: "restricted",
@@ -34,7 +34,7 @@ _MUST = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(kw_only=True)
 class Envelope:
     """What the headers of one event say; *time* is aware and is when the source recorded it.
 

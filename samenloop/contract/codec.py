@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, Protocol, Self
 
@@ -21,6 +20,7 @@ from samenloop.contract.records import Convert
 from samenloop.contract.topics import TOPICS, Topic
 from samenloop.errors import Reject, Retry
 from samenloop.stage import Headers
+from samenloop.value import value
 
 DEFAULT_HOST = "samenloop.example"
 _DATASCHEMA = re.compile(rf"https?://[^/]+/schemas/{re.escape(NAMESPACE)}\.(\w+)/[0-9.]+#sha256-([0-9a-f]{{64}})")
@@ -42,7 +42,7 @@ class NoRegistry:
         raise Reject("schema.unknown-id", f"no schema has the id {schema_id}, and its header names none we have")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Wire:
     """One topic's record as this hub writes it. *dataschema* is the header with its portable identity."""
 
@@ -57,7 +57,7 @@ class Wire:
     write: Write
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Writer:
     """A schema met in the wild. *ours* says that its bytes are laid out exactly as ours."""
 

@@ -6,7 +6,7 @@ bytes of the plan are checked field by field and copied; else the change is deco
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, cast
 
 from samenloop.contract import compiled
@@ -14,13 +14,14 @@ from samenloop.contract.codec import Codec, read_whole
 from samenloop.contract.files import current
 from samenloop.model import FieldOrigin, Organisation, Phase, Plan, PlanChanged, PlanRegion, PlanState, Visibility
 from samenloop.stage import Headers
+from samenloop.value import value
 
 _FACTS = ("id", "system", "owner", "phase", "visibility")
 UNREAD: Final = cast(Plan, None)
 """Stands in a PlanState where its plan travels as bytes beside it."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PlanFacts:
     """What must be known of a plan to judge a change of it."""
 
@@ -31,7 +32,7 @@ class PlanFacts:
     visibility: Visibility
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ReadChange:
     """A change without its plan (*change.plan* is None), what is known of the plan, and the plan as our Avro bytes."""
 
@@ -40,7 +41,7 @@ class ReadChange:
     plan: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class StateHead:
     """What the stage remembers of a plan state it wrote, read back without the plan itself."""
 

@@ -6,16 +6,17 @@ On the wire a topic is called `<prefix><name>.v1`. Partitions are never added to
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from samenloop import model
+from samenloop.value import value
 
 _HOUR_MS = 3_600_000
 _DAY_MS = 24 * _HOUR_MS
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Topic:
     """One topic. *key* says in words what the key is; *config* are Kafka's own settings by name.
 

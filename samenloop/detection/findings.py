@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal, NamedTuple
 from uuid import UUID
@@ -20,6 +19,7 @@ from samenloop.model import (
 from samenloop.rules import CLASH_WORKS
 from samenloop.rules.judge import Ruling
 from samenloop.rules.subject import Gone
+from samenloop.value import value
 
 Transition = Literal["opened", "changed", "closed", "removed"]
 Topic = Literal["conflicts", "opportunities"]
@@ -40,7 +40,7 @@ class Side(NamedTuple):
     audience: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class FindingEvent:
     """One transition of one finding; *finding* is None when it is removed for good."""
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date, datetime
 
 from samenloop.rules.subject import Matchable
+from samenloop.value import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Row:
     """One accepted version of a plan, its removal (*plan* None), or a tick (*day* set).
 

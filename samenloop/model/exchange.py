@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -19,9 +18,10 @@ from samenloop.model.codes import (
     SubscriptionStatus,
 )
 from samenloop.model.plans import Geometry
+from samenloop.value import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Materiality:
     """Below these a subscriber is left alone (nl: drempels)."""
 
@@ -31,7 +31,7 @@ class Materiality:
     min_area_m2: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(kw_only=True)
 class Subscription:
     """Who is told what, where to, and from which threshold (nl: abonnement)."""
 
@@ -59,7 +59,7 @@ class Subscription:
     status_reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(kw_only=True)
 class Alert:
     """One message to one subscriber; *data* is JSON text already filtered for that subscriber, None when thin."""
 
@@ -81,7 +81,7 @@ class Alert:
     data: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(kw_only=True)
 class DeliveryReceipt:
     """What one attempt to deliver one alert led to (nl: afleverbewijs)."""
 
@@ -101,7 +101,7 @@ class DeliveryReceipt:
     next_attempt_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(kw_only=True)
 class AlertState:
     """What a subscription was last told of a subject: the baseline of materiality, and the alert sequence.
 

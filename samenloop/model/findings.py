@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
 from samenloop.model.codes import Answer, ContactKind, FindingStatus, RemedyKind, Severity, Verdict, Visibility
 from samenloop.model.plans import Geometry, Period
+from samenloop.value import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Participant:
     """A plan in a finding, at the revision that was judged (nl: betrokken plan)."""
 
@@ -19,7 +19,7 @@ class Participant:
     owner_oin: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Remedy:
     """One step that would dissolve a conflict or seal an opportunity; *days* signed: later is positive."""
 
@@ -29,7 +29,7 @@ class Remedy:
     metres: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ScorePart:
     """One term of a score: *value* 0..1 times *weight*."""
 
@@ -38,7 +38,7 @@ class ScorePart:
     weight: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(kw_only=True)
 class Evidence:
     """What a finding rests on: enough to repeat the decision.
 
@@ -65,7 +65,7 @@ class Evidence:
     score_parts: tuple[ScorePart, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Judgement:
     """What one organisation says of a conflict."""
 
@@ -74,7 +74,7 @@ class Judgement:
     verdict: Verdict = Verdict.UNJUDGED
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Reply:
     """What one organisation answers to an opportunity."""
 
@@ -83,7 +83,7 @@ class Reply:
     at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(kw_only=True)
 class Conflict:
     """Plans that cannot all go on as planned (nl: conflict)."""
 
@@ -105,7 +105,7 @@ class Conflict:
     judgements: tuple[Judgement, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(kw_only=True)
 class Opportunity:
     """Plans that gain by being done together or in a certain order (nl: meekoppelkans)."""
 

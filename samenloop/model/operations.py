@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
 from samenloop.model.codes import Clearance, DeadReason, PartnerStatus, Phase, PollOutcome
 from samenloop.model.plans import Plan
+from samenloop.value import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Header:
     """One Kafka header of a dead-lettered record; repeats and order are kept."""
 
@@ -18,7 +18,7 @@ class Header:
     value: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(kw_only=True)
 class DeadLetter:
     """A record set aside, byte for byte, with the reason (nl: onbestelbaar bericht)."""
 
@@ -41,7 +41,7 @@ class DeadLetter:
     traceparent: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(kw_only=True)
 class SourcePoll:
     """One poll of a source. read = created + updated + removed + unchanged + rejected, always.
 
@@ -66,7 +66,7 @@ class SourcePoll:
     newest_record_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(kw_only=True)
 class SourceState:
     """What a source connector must remember: its cursor (*record* ``""``) or one record's fingerprint.
 
@@ -89,7 +89,7 @@ class SourceState:
     plan: Plan | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(kw_only=True)
 class Partner:
     """An organisation that takes part: its clearance and the SHA-256 of its API keys (nl: partner)."""
 

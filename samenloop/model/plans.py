@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, datetime
 from types import MappingProxyType
 
@@ -21,11 +21,12 @@ from samenloop.model.codes import (
     TrafficImpact,
     Visibility,
 )
+from samenloop.value import value
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Organisation:
     """An organisation (nl: organisatie): OIN, or a hub identity ``urn:samenloop:org:<slug>`` where there is none."""
 
@@ -33,7 +34,7 @@ class Organisation:
     name: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Party:
     """An organisation in a role beside the owner (nl: betrokkene); never a person."""
 
@@ -42,7 +43,7 @@ class Party:
     name: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Geometry:
     """Where, as the source gave it: ISO WKB, two-dimensional, without SRID, x before y, in *crs* (an OGC URI)."""
 
@@ -51,7 +52,7 @@ class Geometry:
     accuracy_m: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Period:
     """When: local days, *end* and *latest_end* inclusive; a missing end is open (see *end_kind*)."""
 
@@ -64,7 +65,7 @@ class Period:
     duration_days: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Contact:
     """Functional contact point (nl: contactpunt); never a person."""
 
@@ -74,7 +75,7 @@ class Contact:
     url: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Reference:
     """A number elsewhere: permit, dig report, road (nl: verwijzing)."""
 
@@ -82,7 +83,7 @@ class Reference:
     value: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Relation:
     """A tie to another plan (nl: relatie)."""
 
@@ -90,7 +91,7 @@ class Relation:
     kind: RelationKind = RelationKind.UNKNOWN
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Validity:
     """When a version described the world: half open, ``[valid_from, valid_until)`` (nl: geldigheid)."""
 
@@ -98,7 +99,7 @@ class Validity:
     valid_until: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Origin:
     """Where a change began (nl: herkomst)."""
 
@@ -109,7 +110,7 @@ class Origin:
     hops: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(kw_only=True)
 class Plan:
     """An intention to do works at a place in a period: the unit that is exchanged (nl: plan)."""
 
@@ -143,7 +144,7 @@ class Plan:
     source_fields: Mapping[str, str] = field(default_factory=lambda: NOTHING)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(kw_only=True)
 class PlanChanged:
     """One change of one plan, as its source reported it; *plan* is the full new state, None when DELETED."""
 
@@ -160,7 +161,7 @@ class PlanChanged:
     plan: Plan | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(kw_only=True)
 class FieldOrigin:
     """Who supplied a field, and when (nl: veldherkomst)."""
 
@@ -170,7 +171,7 @@ class FieldOrigin:
     derived: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(kw_only=True)
 class PlanState:
     """The shared truth of one plan; *revision* rises from 1 and is its ETag. Removed plans are a null value."""
 
@@ -185,7 +186,7 @@ class PlanState:
     plan: Plan
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(kw_only=True)
 class PlanRegion:
     """Internal row of `plan-regions`: what detect and notify need of one plan, or a tick of the day.
 

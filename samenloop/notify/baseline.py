@@ -6,7 +6,7 @@ They travel as JSON text in `AlertState.told`, small and without anything the su
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date
 from types import MappingProxyType
 from typing import Any
@@ -14,11 +14,12 @@ from typing import Any
 import orjson
 
 from samenloop.model import Certainty, Finding, Opportunity, Organisation, Period, Plan, Visibility
+from samenloop.value import value
 
 Bounds = tuple[float, float, float, float]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(kw_only=True)
 class PlanFigures:
     """What was told of one plan. *area_m2* and *bounds* (metres, rounded) are None where it has no place."""
 
@@ -46,7 +47,7 @@ class PlanFigures:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(kw_only=True)
 class Told:
     """What was told of a subject. *revision* guards against older records that are read again.
 

@@ -17,13 +17,14 @@ from samenloop import identity, visibility
 from samenloop.model import Alert, AlertReason, AlertState, Digest, Plan, Severity, SubscriberRole
 from samenloop.notify.baseline import Told, from_text, to_text
 from samenloop.notify.interest import Interest
+from samenloop.value import value
 
 LOCAL = ZoneInfo("Europe/Amsterdam")
 DIGEST_AT = time(7, 0)
 """Local time at which a daily or (on Monday) weekly digest is due."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Event:
     """What caused an alert: an event id, and when the hub took the change behind it."""
 
@@ -35,7 +36,7 @@ class Event:
         return replace(self, id=f"{self.id}#{what}")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Saying:
     """One thing to say to one subscription."""
 
@@ -49,7 +50,7 @@ class Saying:
     severity: Severity = Severity.UNKNOWN
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Labelled:
     """An alert with the classification of what is in it."""
 
@@ -57,7 +58,7 @@ class Labelled:
     label: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Forgotten:
     """A baseline that is no longer needed."""
 

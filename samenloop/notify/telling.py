@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from samenloop.model import AlertReason, Conflict, Finding, FindingStatus, Phase, Plan, SubscriberRole
@@ -20,13 +20,14 @@ from samenloop.notify.baseline import PlanFigures, Told, finding_figures
 from samenloop.notify.interest import Interest, Known
 from samenloop.notify.ledger import Event, Ledger, Saying
 from samenloop.rules import Rules
+from samenloop.value import value
 
 OPEN = frozenset({FindingStatus.OPEN, FindingStatus.ACKNOWLEDGED})
 OVER = frozenset({Phase.CANCELLED, Phase.COMPLETED})
 _STEP = {AlertReason.NEW: "opened", AlertReason.CHANGED: "changed", AlertReason.ENDED: "closed"}
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Heard:
     """A finding as last heard, and the event that said so."""
 
@@ -34,7 +35,7 @@ class Heard:
     event: Event
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Moment:
     """When something is told; *quietly*: what is new goes into one summary."""
 

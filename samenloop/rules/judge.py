@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date
 from enum import Enum, auto
 from typing import Final, NamedTuple
@@ -15,6 +15,7 @@ from samenloop.rules.measures import Place, measure_place
 from samenloop.rules.pair import Pair, pair_up
 from samenloop.rules.remedies import remedies_of_chance, remedies_of_clash
 from samenloop.rules.subject import NOT_MATCHED, OVER, UNKNOWN_OWNERS, Gone, Subject, day_number, size_of
+from samenloop.value import value
 
 
 class Meeting(Enum):
@@ -83,7 +84,7 @@ class Ruling(NamedTuple):
     evidence: Evidence
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Judged:
     """Everything the rules say of one pair: what holds, and for each rule that does not, why."""
 
