@@ -35,6 +35,7 @@ Shapes = NDArray[np.object_]
 """One-dimensional object array of shapely geometries or None."""
 
 
+@lru_cache(maxsize=256)
 def crs_uri(name: str) -> str:
     """Return the OGC URI of a CRS given as `EPSG:28992`, an OGC URN or URI; `EPSG:4326` becomes CRS84.
 
@@ -80,6 +81,12 @@ def read_wkb(wkb: bytes) -> BaseGeometry:
 def write_wkb(shape: BaseGeometry) -> bytes:
     """Write ISO WKB, two-dimensional, little endian, without SRID."""
     return bytes(shapely.to_wkb(shape, output_dimension=2, byte_order=1, include_srid=False, flavor="iso"))
+
+
+def write_wkb_many(shapes: Shapes) -> list[bytes]:
+    """Write many geometries as `write_wkb` does."""
+    written = shapely.to_wkb(shapes, output_dimension=2, byte_order=1, include_srid=False, flavor="iso")
+    return list(written)
 
 
 def to_model(shape: BaseGeometry, crs: str, accuracy_m: float | None = None) -> model.Geometry:

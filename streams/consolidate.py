@@ -2,8 +2,9 @@
 
 Lead: plan-changes. Any number of workers share its partitions; a plan's state lies in the partition of the same
 number. Each accepted change gives one state and one row, never fewer: nothing is folded. A removed plan is a null value
-on both, whose headers carry `revision` and `version`. What cannot be taken becomes a dead letter with its original
-bytes. The owner of partition 0 writes the tick of the day; with the clock `event` whoever sees a newer day does.
+on both, whose headers carry `revision` and `version`; a row that is there says all in its value, since headers cost the
+reader as much again and the topic is the hub's own. What cannot be taken becomes a dead letter with its original bytes.
+The owner of partition 0 writes the tick of the day; with the clock `event` whoever sees a newer day does.
 """
 
 from __future__ import annotations
@@ -136,9 +137,10 @@ class Consolidate:
         version = record.offset + 1
         headers = self._headers(envelope, read, taken, version, record.key)
         of_state = (*headers, self._of_states, ("revision", b"%d" % taken.revision))
-        of_region = (*headers, self._of_regions, ("version", b"%d" % version))
-        state = region = None
-        if read.plan is not None:
+        if read.plan is None:
+            state = region = None
+            of_region: Headers = (*headers, self._of_regions, ("version", b"%d" % version))
+        else:
             state = self._splicer.state_value(_state(read, taken, now), read.plan)
             row = PlanRegion(
                 plan_id=record.key,
@@ -149,6 +151,7 @@ class Consolidate:
                 first_load=read.change.change is ChangeKind.SNAPSHOT,
             )
             region = self._splicer.region_value(row, read.plan)
+            of_region = (("ce_correlationid", envelope.correlationid.encode()), self._of_regions)
         return (
             Output("plan-states", record.key, state, of_state, record.partition),
             Output("plan-regions", record.key, region, of_region, 0),

@@ -8,6 +8,7 @@ left, and makes a change of rules a restart.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from time import perf_counter
@@ -153,7 +154,7 @@ class Detect:
         if finding is None:
             return Output(event.topic, event.finding_id, None)
         envelope = Envelope(
-            id=str(identity.uuid_of("finding-event", event.finding_id, str(finding.revision))),
+            id=identity.uuid_text("finding-event", event.finding_id, str(finding.revision)),
             source=self._source,
             type=f"nl.samenloop.{_RECORD[event.topic]}-{event.transition}.v1",
             time=event.at,
@@ -197,11 +198,13 @@ class Detect:
 
 
 def _count_findings(events: Sequence[FindingEvent]) -> None:
-    for event in events:
-        if event.finding is not None:
-            metrics.FINDINGS_TOTAL.labels(
-                record=_RECORD[event.topic], rule=event.finding.evidence.rule_id, transition=event.transition
-            ).inc()
+    counts = Counter(
+        (_RECORD[event.topic], event.finding.evidence.rule_id, event.transition)
+        for event in events
+        if event.finding is not None
+    )
+    for (record, rule, transition), count in counts.items():
+        metrics.FINDINGS_TOTAL.labels(record=record, rule=rule, transition=transition).inc(count)
 
 
 def _latest(records: Iterator[Record]) -> Iterator[list[Record]]:

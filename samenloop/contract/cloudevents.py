@@ -6,6 +6,7 @@ subscription and travel in the payload.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -28,10 +29,10 @@ CONTENT_TYPE = ("content-type", b"application/avro")
 _LABELS = {label.encode(): label for label in CLASSIFICATION.values()}
 _KNOWN = frozenset(CLASSIFICATION.values())
 _MODES = {mode.encode(): mode for mode in HUB_MODES}
-_MUST = (
+_MUST = {
     "ce_id", "ce_source", "ce_type", "ce_time", "ce_subject", "ce_partitionkey", "ce_dataschema", "ce_correlationid",
     "ce_dataclassification", "ce_hubmode", "ce_specversion",
-)  # fmt: skip
+}  # fmt: skip
 
 
 @value(kw_only=True)
@@ -111,9 +112,8 @@ def read_envelope(headers: Headers) -> Envelope:
     found = dict(headers)
     if len(found) != len(headers):
         _once(headers)
-    for name in _MUST:
-        if not found.get(name):
-            raise Reject("envelope.missing", f"the header {name} is missing or empty", field=name)
+    if not found.keys() >= _MUST or not all(found.values()):
+        _complete(found)
     if found["ce_specversion"] != b"1.0":
         raise Reject("envelope.specversion", "expected CloudEvents 1.0", field="ce_specversion")
     label, mode = _LABELS.get(found["ce_dataclassification"]), _MODES.get(found["ce_hubmode"])
@@ -136,6 +136,13 @@ def read_envelope(headers: Headers) -> Envelope:
         )
     except UnicodeDecodeError as error:
         raise Reject("envelope.text", "a header is not UTF-8 text") from error
+
+
+def _complete(found: Mapping[str, bytes]) -> None:
+    """Raises Reject("envelope.missing") for the first header that must be there and is not, or is empty."""
+    for name in sorted(_MUST):
+        if not found.get(name):
+            raise Reject("envelope.missing", f"the header {name} is missing or empty", field=name)
 
 
 def _once(headers: Headers) -> None:

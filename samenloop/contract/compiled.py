@@ -218,7 +218,7 @@ class _Writer(_Source):
         if schema.get("logicalType") == "timestamp-micros":
             return [f"w(INSTANTB({v}))"]
         form = f"DAYS({v})" if schema.get("logicalType") == "date" else v
-        return [f"w({'INTB' if schema['type'] == 'int' else 'LONGB'}({form}))"]
+        return [f"n = {form}", f"w(N[n] if 0 <= n < COMMON else {'INTB' if schema['type'] == 'int' else 'LONGB'}(n))"]
 
     def scalar(self, schema: Schema, v: str) -> list[str]:
         """Return lines for what is a run of bytes."""
@@ -233,7 +233,7 @@ class _Writer(_Source):
         text = v if kind == "bytes" else f"{v}.encode()"
         if schema.get("logicalType") == "uuid":
             text = f"str({v}).encode()"
-        return [f"s = {text}; w(LONGB(len(s))); w(s)"]
+        return [f"s = {text}; n = len(s); w(N[n] if n < COMMON else LONGB(n)); w(s)"]
 
     def many(self, schema: Schema, v: str) -> list[str]:
         """Return lines for an array or a map."""

@@ -22,6 +22,7 @@ _SHORT = tuple(code >> 1 if code < 128 and not code & 1 else -1 for code in rang
 """Length in the first byte where one byte says it all, else -1."""
 _LONGEST_VARINT = 70
 _MOST_INSTANTS = 4096
+_MOST_DAYS = 16_384
 _INSTANTS: dict[bytes, datetime] = {}
 
 
@@ -106,6 +107,7 @@ def _instant_bytes(instant: datetime) -> bytes:
     return long_bytes(records.micros(instant))
 
 
+@lru_cache(maxsize=_MOST_DAYS)
 def _day(number: int) -> date:
     return date.fromordinal(number + _EPOCH_DAY)
 
@@ -115,5 +117,6 @@ NAMES: dict[str, Any] = {
     "DOUBLE": _DOUBLE.unpack_from, "BOOL": {0: False, 1: True}, "EMPTY": NOTHING,
     "LONGB": long_bytes, "INTB": int_bytes, "INSTANTB": _instant_bytes, "DAYS": records.days,
     "DOUBLEB": _DOUBLE.pack, "FINITE": records.finite, "BOOLB": {False: b"\x00", True: b"\x01"},
+    "N": _NUMBERS, "COMMON": _COMMON,
 }  # fmt: skip
 """By the names that generated source uses."""

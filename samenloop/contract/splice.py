@@ -62,6 +62,7 @@ class PlanSplicer:
         plan = compiled.named_types(changed)["Plan"]
         state = current("PlanState")
         self._codec = codec
+        self._frame = codec.wires["plan-changes"].frame
         self._change = compiled.reader(changed, PlanChanged, stop="plan")
         self._facts = compiled.reader(plan, PlanFacts, keep=_FACTS, within=changed)
         self._plan = compiled.writer(plan, within=changed)
@@ -72,7 +73,7 @@ class PlanSplicer:
 
     def read_change(self, value: bytes, headers: Headers = ()) -> ReadChange:
         """Read a value of `plan-changes`. Raises Reject("schema.…") and Retry as `Codec.decode` does."""
-        if not self._codec.writer("plan-changes", value, headers).ours:
+        if not value.startswith(self._frame) and not self._codec.writer("plan-changes", value, headers).ours:
             return self.split(self._codec.decode("plan-changes", value, headers))
         return cast(ReadChange, read_whole(self._read_ours, value))
 

@@ -58,11 +58,23 @@ class FindingEvent:
 class Told:
     """What was last written about a finding, as little as the next transition needs."""
 
-    __slots__ = ("closed_at", "current", "day", "detected_at", "id", "revision", "rule_id", "seen", "severity")
+    __slots__ = (
+        "closed_at",
+        "current",
+        "day",
+        "detected_at",
+        "id",
+        "revision",
+        "rule_id",
+        "seen",
+        "severity",
+        "text_id",
+    )
 
     def __init__(self, rule_id: str, finding_id: UUID) -> None:
         self.rule_id = rule_id
         self.id = finding_id
+        self.text_id = str(finding_id)
         self.revision = 0
         self.severity = Severity.UNKNOWN
         self.detected_at: datetime | None = None

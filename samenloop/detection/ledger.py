@@ -93,8 +93,8 @@ class Ledger:
 
     def drop(self, finding_key: str) -> None:
         """Take note that a finding was removed for good."""
-        for key in [key for key in self._with_closed if any(str(told.id) == finding_key for told in self._told[key])]:
-            self._keep(key, [told for told in self._told[key] if str(told.id) != finding_key])
+        for key in [key for key in self._with_closed if any(told.text_id == finding_key for told in self._told[key])]:
+            self._keep(key, [told for told in self._told[key] if told.text_id != finding_key])
 
     def open_pairs(self) -> Pairs:
         """Return the pairs with an open finding."""
@@ -245,6 +245,6 @@ def _newest(a: Cause | None, b: Cause | None) -> Cause | None:
 def _event(told: Told, transition: Transition, finding: Finding | None, cause: Cause) -> FindingEvent:
     row = cause.row
     return FindingEvent(
-        topic_of(told.rule_id), str(told.id), transition, finding, row.at, row.cause_id, row.correlation_id,
+        topic_of(told.rule_id), told.text_id, transition, finding, row.at, row.cause_id, row.correlation_id,
         cause.event_ids,
     )  # fmt: skip

@@ -21,7 +21,6 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
-    PrivateAttr,
     ValidationInfo,
     model_validator,
 )
@@ -253,8 +252,6 @@ class Rules(yamlfile.Model):
     trade_ranks: dict[KindCode, NonNegativeInt]
     words: dict[Language, Words]
 
-    _judging: dict[tuple[PlanKind, tuple[str, ...]], tuple[frozenset[str], bool]] = PrivateAttr(default_factory=dict)
-
     @model_validator(mode="before")
     @classmethod
     def _over_shipped(cls, data: Any, info: ValidationInfo) -> Any:
@@ -283,16 +280,20 @@ class Rules(yamlfile.Model):
         """The largest number of free days between two works at which any enabled rule still looks."""
         return max([0, *(rule.gap_days for _, rule in self.chances)])
 
+    @cached_property
+    def _judging(self) -> dict[tuple[PlanKind, tuple[str, ...]], tuple[frozenset[str], bool]]:
+        return {}  # not a private attribute of the model: reading one takes a microsecond
+
     def judging(self, kind: PlanKind, kinds_of_work: tuple[str, ...]) -> tuple[frozenset[str], bool]:
         """Return the ids of the enabled rules that judge a plan, and whether it breaks ground when it does not say.
 
         *kinds_of_work* are the URIs of the plan.
         """
-        key = (kind, kinds_of_work)
-        found = self._judging.get(key)
+        known, key = self._judging, (kind, kinds_of_work)
+        found = known.get(key)
         if found is None:
-            if len(self._judging) >= _MOST_KINDS:
-                self._judging.clear()
+            if len(known) >= _MOST_KINDS:
+                known.clear()
             codes = frozenset(map(work_kind_code, kinds_of_work))
             every: tuple[tuple[str, PairRule], ...] = ((CLASH_WORKS, self.rules.clash), *self.chances)
             judges = frozenset(
@@ -300,7 +301,7 @@ class Rules(yamlfile.Model):
                 for rule_id, rule in every
                 if rule.enabled and kind in rule.plan_kinds and not codes & rule.exempt_work_kinds
             )
-            found = self._judging[key] = (judges, self._breaks_ground(kind, codes))
+            found = known[key] = (judges, self._breaks_ground(kind, codes))
         return found
 
     def _breaks_ground(self, kind: PlanKind, codes: frozenset[str]) -> bool:

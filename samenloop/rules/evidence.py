@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from samenloop.geometry import crs_uri, write_wkb
+from samenloop.geometry import crs_uri
 from samenloop.model import Evidence, Geometry, Period, Precision, Remedy, ScorePart
-from samenloop.rules.measures import simplified
 from samenloop.rules.pair import Pair
 from samenloop.rules.subject import day_of
 
@@ -48,7 +47,7 @@ def evidence_of(
 
 def zone_of(pair: Pair, metric_crs: str) -> Geometry:
     """Return where a pair meets, in *metric_crs*: what both cover, else the shortest line between them."""
-    return Geometry(write_wkb(simplified(pair.place.zone)), crs_uri(metric_crs))
+    return Geometry(pair.place.zone_wkb, crs_uri(metric_crs))
 
 
 def _period(pair: Pair) -> Period | None:

@@ -234,8 +234,10 @@ def _chance_ruling(pair: Pair, held: _Held, metric_crs: str, *, evidence_zone: G
 
 
 def _large_enough(side: Subject, rule: Chance) -> bool:
-    area, length, days = size_of(side)
-    return area > rule.min_area_m2 or length > rule.min_length_m or days > rule.min_duration_days
+    if side.days > rule.min_duration_days:
+        return True  # the cheap question first
+    area, length = size_of(side)
+    return area > rule.min_area_m2 or length > rule.min_length_m
 
 
 def _row(pair: Pair) -> tuple[Meeting, Sureness]:

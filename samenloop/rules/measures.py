@@ -14,7 +14,7 @@ import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from samenloop.geometry import Shapes
+from samenloop.geometry import Shapes, write_wkb_many
 from samenloop.model import ContactKind
 from samenloop.rules.subject import Span, Subject
 
@@ -32,8 +32,8 @@ class Place(NamedTuple):
     both_areal: bool
     overlap_m2: float
     shared_length_m: float | None
-    zone: BaseGeometry
-    """What they share; where they share nothing, the shortest line between them."""
+    zone_wkb: bytes
+    """What they share, simple enough for an event; where they share nothing, the shortest line between them."""
 
     def contact(self, min_overlap_m2: float) -> ContactKind:
         """Return how they meet; two polygons that share less than *min_overlap_m2* only touch."""
@@ -68,7 +68,7 @@ def measure_places(a: Shapes, b: Shapes) -> list[Place]:
             both_areal.tolist(),
             area.tolist(),
             [None if isnan(value) else value for value in length.tolist()],
-            zone,
+            write_wkb_many(_simple(zone)),
             strict=True,
         )
     ]
@@ -79,8 +79,16 @@ def measure_place(a: BaseGeometry, b: BaseGeometry) -> Place:
     return measure_places(np.array([a], dtype=np.object_), np.array([b], dtype=np.object_))[0]
 
 
-def simplified(zone: BaseGeometry) -> BaseGeometry:
-    """Return a zone an event can carry: of one dimension, at most 2,000 vertices. rule: contract.md 8."""
+def _simple(zones: Shapes) -> Shapes:
+    """Put what an event can carry in the place of zones it cannot."""
+    collections = shapely.get_type_id(zones) == shapely.GeometryType.GEOMETRYCOLLECTION
+    for at in np.flatnonzero(collections | (shapely.get_num_coordinates(zones) > MAX_VERTICES)):
+        zones[at] = _simplified(zones[at])
+    return zones
+
+
+def _simplified(zone: BaseGeometry) -> BaseGeometry:
+    """Return a zone of one dimension with at most 2,000 vertices. rule: contract.md 8."""
     if zone.geom_type == "GeometryCollection":
         parts = shapely.get_parts(zone)
         dimensions = shapely.get_dimensions(parts)
@@ -132,16 +140,23 @@ def measure_time(a: Subject, b: Subject, today: int) -> Timing:
 
 
 def _common(a: Sequence[Span], b: Sequence[Span]) -> list[Span]:
+    if len(a) == 1 == len(b):  # nearly always
+        start, end = max(a[0][0], b[0][0]), min(a[0][1], b[0][1])
+        return [(start, end)] if end >= start else []
     found = [(max(p[0], q[0]), min(p[1], q[1])) for p in a for q in b]
     return sorted(span for span in found if span[1] >= span[0])
 
 
 def _gap(a: Sequence[Span], b: Sequence[Span]) -> int:
+    if len(a) == 1 == len(b):
+        return max(a[0][0], b[0][0]) - min(a[0][1], b[0][1]) - 1
     return min(max(p[0], q[0]) - min(p[1], q[1]) - 1 for p in a for q in b)
 
 
 def _clearing_move(first: Sequence[Span], second: Sequence[Span]) -> int:
     """Smallest number of days by which *second* must move later to have no day in common with *first*."""
+    if len(first) == 1 == len(second):
+        return first[0][1] - second[0][0] + 1
     moves = sorted({p[1] - q[0] + 1 for p in first for q in second if p[1] >= q[0]})
     return next(n for n in moves if not _common(first, [(start + n, end + n) for start, end in second]))
 

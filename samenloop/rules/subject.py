@@ -134,6 +134,11 @@ class Subject(NamedTuple):
         """First day of the works."""
         return self.times.spans[0][0]
 
+    @property
+    def days(self) -> int:
+        """Days of work, pauses between them left out."""
+        return sum(end - start + 1 for start, end in self.times.spans)
+
     def spans_on(self, today: int) -> tuple[Span, ...]:
         """Return the spans as matched on *today*: open works in execution last at least until then."""
         return _until(self.times.spans, today) if self.times.is_open and self.in_execution else self.times.spans
@@ -278,9 +283,7 @@ def _coarsest(plan: Matchable, rules: Rules) -> Precision:
     return next((part.precision for part in plan.work_periods if part.precision in coarse), plan.period.precision)
 
 
-def size_of(subject: Subject) -> tuple[float, float, int]:
-    """Return area in m2, length of the lines in m, and days of work."""
+def size_of(subject: Subject) -> tuple[float, float]:
+    """Return area in m2 and length of the lines in m."""
     shape = subject.shape
-    dimension = shapely.get_dimensions(shape)
-    days = sum(end - start + 1 for start, end in subject.times.spans)
-    return (float(shape.area), 0.0, days) if dimension == 2 else (0.0, float(shape.length), days)
+    return (float(shape.area), 0.0) if shapely.get_dimensions(shape) == 2 else (0.0, float(shape.length))
