@@ -52,6 +52,7 @@ RULES = {
     "rules": {"OPP.SAME_TRENCH": {"gap_days": 90}, "OPP.NEAR": {"distance_m": 25, "gap_days": 90}},
 }
 """As in what others were measured with: within 25 m and 90 days, other owner. All three rules judge."""
+_ROOT = Path(__file__).parent.parent
 _UP_SECONDS, _DRAIN_SECONDS = 60.0, 300.0
 
 
@@ -67,8 +68,16 @@ class Measured:
 
     def start(self, kind: str, name: str) -> None:
         """Start one part and wait until it is ready."""
-        command = [sys.executable, "-m", "samenloop.cli", "run", kind, name, "--config", str(self.folder / "hub.yaml")]
-        part = Process(name, command, folder=self.folder, log=self.folder / f"{name}.log")
+        self._start(name, ["samenloop.cli", "run", kind, name, "--config", str(self.folder / "hub.yaml")])
+
+    def replace_by_copying(self, stage: str) -> None:
+        """End a stage and start in its place what only moves its records."""
+        self.parts.pop(stage).stop(kill=False)
+        self._start(stage, ["benchmarks.copying", stage, str(self.folder / "hub.yaml")])
+
+    def _start(self, name: str, module: Sequence[str]) -> None:
+        command = [sys.executable, "-m", *module]
+        part = Process(name, command, folder=_ROOT, log=self.folder / f"{name}.log")
         self.parts[name] = part
         if not part.wait_until(lambda: "process.ready" in part.said(), seconds=_UP_SECONDS):
             raise RuntimeError(f"{name} ended at its start:\n{part.said()[-2000:]}")
@@ -87,7 +96,7 @@ class Measured:
             while any(lag.behind > 1 for lag in group_lag(self.hub.kafka, stage, [topic])):
                 if time.monotonic() > deadline:
                     raise RuntimeError(f"{stage} did not come to an end:\n{self.parts[stage].said()[-2000:]}")
-                time.sleep(0.02)
+                time.sleep(0.05)
 
 
 def _cpu_seconds(pid: int) -> float:
