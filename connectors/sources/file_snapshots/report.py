@@ -25,6 +25,7 @@ from samenloop.model import Plan
 from samenloop.source import Context, Page, Rejected, Snapshot, SourceRecord, read_snapshot
 
 SAMPLES = 3
+_NO_PLACE = frozenset({"geometry.missing", "geometry.empty"})
 PLACES = 5
 """Most records that are named for one sort of refusal."""
 
@@ -95,6 +96,12 @@ class FileReport:
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
     samples: list[Plan] = field(default_factory=list)
 
+    @property
+    def all_misplaced(self) -> bool:
+        """Whether there are places but not one can be used: swapped axes, another CRS."""
+        wrong = any(finding.code not in _NO_PLACE for finding in self.places)
+        return bool(self.plans) and wrong and not self.counts.get("geometry")
+
 
 @dataclass(slots=True)
 class Report:
@@ -106,8 +113,10 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether every file would be used and no record is refused."""
-        return bool(self.files) and not any(file.problem or file.refused or not file.plans for file in self.files)
+        """Whether every file would be used, no record is refused, and not all places are wrong."""
+        return bool(self.files) and not any(
+            file.problem or file.refused or not file.plans or file.all_misplaced for file in self.files
+        )
 
     def text(self) -> str:
         """Return it in words."""

@@ -34,8 +34,16 @@ def words(report: Report) -> str:
     lines = [f"{report.profile}: {report.system}"]
     for file in report.files:
         lines += ["", *_file(file)]
-    lines += ["", "All well." if report.ok else "See above: not everything maps."]
+    lines += ["", _verdict(report)]
     return "\n".join(lines)
+
+
+def _verdict(report: Report) -> str:
+    if report.ok:
+        return "All well."
+    if any(file.all_misplaced for file in report.files):
+        return "See above: no plan has a place that can be used. Look at `crs`, `axis_order` and `bbox`."
+    return "See above: not everything maps."
 
 
 def _file(file: FileReport) -> Iterator[str]:

@@ -92,3 +92,14 @@ def test_without_an_export_it_says_so(tmp_path: Path) -> None:
         check_profile(path)
     with pytest.raises(BadSettings, match="cannot be read"):
         check_profile(path, [tmp_path / "gone.csv"])
+
+
+def test_places_that_are_all_wrong_are_not_well(profile: Path) -> None:
+    """A file whose every place has its axes swapped would be matched with nothing: said, with the keys to look at."""
+    exports = profile.parent / "exports" / "works_2027-01-04.csv"
+    exports.write_text("nr;naam;van;tot;status;x;y\n1;Riool;2027-03-01;2027-04-01;idee;52,1;5,1\n", encoding="utf-8")
+
+    report = check_profile(profile)
+
+    assert not report.ok
+    assert "no plan has a place that can be used" in report.text()
