@@ -67,6 +67,9 @@ class Receiver:
     def __init__(self, *, port: int = 0, secret: str = "", certificate: str | None = None) -> None:
         self.secret = secret
         self.down = False
+        self.consent: str | None = ""
+        """What a handshake is answered with: an origin, `*`, "" for the one that asks, None for no consent."""
+        self.allowed_rate = "*"
         self.answers: deque[Answer] = deque()
         self.messages: list[Message] = []
         self.refused = 0
@@ -142,6 +145,20 @@ class _Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: _Server
+
+    def do_OPTIONS(self) -> None:
+        """Consent to whoever asks, unless told otherwise."""
+        receiver = self.server.receiver
+        if receiver.down:
+            self.close_connection = True
+            return
+        self.send_response(200)
+        if receiver.consent is not None:
+            asked = self.headers.get("WebHook-Request-Origin", "")
+            self.send_header("WebHook-Allowed-Origin", receiver.consent or asked)
+            self.send_header("WebHook-Allowed-Rate", receiver.allowed_rate)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
     def do_POST(self) -> None:
         """Take one message."""

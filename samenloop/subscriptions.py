@@ -16,7 +16,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import shapely
 from pydantic import AfterValidator, Field, model_validator
@@ -25,14 +25,12 @@ from shapely.geometry.base import BaseGeometry
 from samenloop import geometry, identity, webhooks, yamlfile
 from samenloop.contract import Codec, Envelope
 from samenloop.errors import BadSettings, Reject, Retry
-from samenloop.kafka import publish, read_topic
+from samenloop.kafka import read_topic
 from samenloop.model import (
     Clearance,
     Digest,
     Geometry,
     Materiality,
-    Partner,
-    PartnerStatus,
     Payload,
     Severity,
     SubscriberRole,
@@ -40,7 +38,6 @@ from samenloop.model import (
     SubscriptionStatus,
 )
 from samenloop.notify import PLAN_CHANGED, PLAN_REMOVED
-from samenloop.partners import read_partners
 from samenloop.settings import Hub
 from samenloop.stage import Output
 
@@ -178,34 +175,6 @@ def read_subscriptions(hub: Hub, codec: Codec) -> dict[UUID, Subscription]:
     return found
 
 
-def add_subscription(hub: Hub, codec: Codec, wish: Wish, *, now: datetime) -> tuple[Subscription, str]:
-    """Begin a subscription of an active partner; returns it and its webhook secret.
-
-    Raises BadSettings when the wish will not do, the subscriber is not a partner, or the hub has no master key.
-    """
-    key = webhooks.read_master_key(hub.delivery)
-    subscription = subscription_of(wish, hub, subscription_id=uuid4(), now=now)
-    _active_partner(read_partners(hub, codec), wish.subscriber)
-    publish(hub.kafka, [subscription_output(codec, identity.system_urn(hub.hub.oin, "samenloop"), subscription)])
-    return subscription, webhooks.derive_secret(key, subscription.id)
-
-
-def change_status(
-    hub: Hub, codec: Codec, subscription_id: UUID, status: SubscriptionStatus, *, now: datetime
-) -> Subscription:
-    """End, pause or resume a subscription. Raises BadSettings when there is none, or it has ended."""
-    before = read_subscriptions(hub, codec).get(subscription_id)
-    if before is None:
-        raise BadSettings(
-            [f"id: there is no subscription {subscription_id}; `samenloop subscriptions list` shows them"]
-        )
-    if before.status is SubscriptionStatus.ENDED:
-        raise BadSettings([f"id: subscription {subscription_id} has ended, expected one that has not"])
-    changed = with_status(before, status, None, now)
-    publish(hub.kafka, [subscription_output(codec, identity.system_urn(hub.hub.oin, "samenloop"), changed)])
-    return changed
-
-
 def with_status(
     subscription: Subscription, status: SubscriptionStatus, reason: str | None, now: datetime
 ) -> Subscription:
@@ -231,14 +200,6 @@ def subscription_output(codec: Codec, source: str, subscription: Subscription) -
     )
     value = codec.encode("subscriptions", subscription)
     return Output("subscriptions", key, value, codec.headers("subscriptions", envelope))
-
-
-def _active_partner(partners: Mapping[str, Partner], oin: str) -> None:
-    partner = partners.get(oin)
-    if partner is None:
-        raise BadSettings([f"subscriber: {oin} is not a partner; `samenloop partners add` admits one"])
-    if partner.status is not PartnerStatus.ACTIVE:
-        raise BadSettings([f"subscriber: {oin} was revoked; `samenloop partners add` admits it again"])
 
 
 def _area(area: Area, hub: Hub) -> Geometry:

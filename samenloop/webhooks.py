@@ -56,16 +56,25 @@ def secret_ref(rotation: int = 0) -> str:
     return f"derived:{rotation}"
 
 
+def next_secret_ref(ref: str | None) -> str:
+    """Return the name of the secret that follows *ref*. Raises Reject("sink.secret-unknown") as `secrets_of` does."""
+    return secret_ref(_rotation(ref) + 1)
+
+
 def secrets_of(master_key: bytes, subscription_id: UUID, ref: str | None) -> list[str]:
     """Return the secrets to sign with, newest first: after a rotation also the one before.
 
     Raises Reject("sink.secret-unknown") for a name that is not ours.
     """
+    rotation = _rotation(ref)
+    return [derive_secret(master_key, subscription_id, n) for n in range(rotation, max(rotation - 2, -1), -1)]
+
+
+def _rotation(ref: str | None) -> int:
     found = _REF.fullmatch(ref or secret_ref())
     if found is None:
         raise Reject("sink.secret-unknown", "the name of the secret is not derived:<number>", field="secret_ref")
-    rotation = int(found[1])
-    return [derive_secret(master_key, subscription_id, n) for n in range(rotation, max(rotation - 2, -1), -1)]
+    return int(found[1])
 
 
 def sign(secrets: Iterable[str], message_id: str, at: datetime, body: bytes) -> dict[str, str]:

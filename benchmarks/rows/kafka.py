@@ -16,6 +16,7 @@ from benchmarks.load import Nation
 from benchmarks.row import Row
 from samenloop import clock
 from samenloop.contract import read_envelope
+from samenloop.handshake import AGREED
 from samenloop.kafka.clients import plain_producer
 from samenloop.kafka.names import topic_on_wire
 from samenloop.kafka.tail import Tail
@@ -24,7 +25,8 @@ from samenloop.partners import add_partner
 from samenloop.receiver import Receiver
 from samenloop.settings import Kafka
 from samenloop.stage import Output
-from samenloop.subscriptions import add_subscription, wish_of
+from samenloop.subscription_life import begin
+from samenloop.subscriptions import wish_of
 
 PLANS, CHANGES = 200_000, 50_000
 THROUGHPUT = "kafka.changes_to_findings.200k"
@@ -162,7 +164,7 @@ def _to_webhook() -> Iterator[Row]:
         add_partner(hub, measured.codec, PARTNER, "Partner", now=clock.now())
         area = {"bbox": (0, 300_000, 300_000, 620_000), "crs": "EPSG:28992"}
         wish = wish_of({"subscriber": PARTNER, "sink": receiver.url, "area": area, "about": ["plans"]})
-        _, receiver.secret = add_subscription(hub, measured.codec, wish, now=clock.now())
+        _, receiver.secret = begin(hub, measured.codec, wish, AGREED, now=clock.now())
         _load(measured, register, nation)
         measured.start("stream", "notify")
         measured.start("sink", "webhook")

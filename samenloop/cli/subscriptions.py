@@ -1,4 +1,4 @@
-"""`samenloop subscriptions add|list|end`."""
+"""`samenloop subscriptions add|list|pause|resume|test|rotate|end`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ from samenloop.errors import BadSettings
 from samenloop.model import Subscription, SubscriptionStatus
 
 if TYPE_CHECKING:
+    from samenloop.subscription_life import Step
     from samenloop.subscriptions import Wish
+
+Id = Annotated[UUID, Parameter(name="ID")]
+ByAgreement = Annotated[bool, Parameter(negative=(), help="Do not ask the sink: its consent was given in another way.")]
 
 _SHOWN = ("id", "status", "status_reason", "subscriber_oin", "sink", "types", "kinds", "roles", "digest", "language")
 
@@ -30,10 +34,11 @@ def add(
     crs: str | None = None,
     about: Annotated[list[str] | None, Parameter(negative=())] = None,
     min_severity: str | None = None,
+    by_agreement: ByAgreement = False,
     config: Config = None,
     json: Json = False,
-) -> None:
-    """Subscribe a partner; the secret that verifies its webhooks is shown.
+) -> int:
+    """Subscribe a partner; its sink is asked for consent, and the secret that verifies its webhooks is shown.
 
     Parameters
     ----------
@@ -52,17 +57,19 @@ def add(
     min_severity
         INFO, WARNING or BLOCKING: least severity of a conflict.
     """
-    from samenloop.subscriptions import add_subscription
+    from samenloop import handshake, subscription_life
 
     wish = _wish(file, subscriber=subscriber, sink=sink, bbox=bbox, crs=crs, about=about, min_severity=min_severity)
     hub = hub_of(config)
     with reaching(hub):
-        subscription, secret = add_subscription(hub, codec_of(hub), wish, now=clock.now())
+        asked = handshake.AGREED if by_agreement else subscription_life.ask_now(hub, wish.sink, wish.rate_per_minute)
+        subscription, secret = subscription_life.begin(hub, codec_of(hub), wish, asked, now=clock.now())
     if json:
         emit({**_fields(subscription), "secret": secret})
-    else:
-        say(f"Subscription {subscription.id} of {subscription.subscriber_oin} sends to {subscription.sink}.")
-        say(f"Secret to verify its webhooks with: {secret}")
+        return 0 if subscription.status is SubscriptionStatus.ACTIVE else 1
+    code = _tell_status(subscription)
+    say(f"Secret to verify its webhooks with: {secret}")
+    return code
 
 
 def list_(*, config: Config = None, json: Json = False) -> None:
@@ -82,7 +89,62 @@ def list_(*, config: Config = None, json: Json = False) -> None:
         table(("ID", "SUBSCRIBER", "SENDS TO", "STATUS", "WHEN"), rows)
 
 
-def end(id_: Annotated[UUID, Parameter(name="ID")], /, *, config: Config = None) -> None:
+def pause(id_: Id, /, *, config: Config = None) -> None:
+    """Hold back a subscription's alerts: they wait for 29 days at most.
+
+    Parameters
+    ----------
+    id_
+        Its id, as `samenloop subscriptions list` shows it.
+    """
+    paused = _step(config, id_, "pause")
+    say(f"Subscription {paused.id} of {paused.subscriber_oin} is paused: its alerts wait.")
+
+
+def resume(id_: Id, /, *, by_agreement: ByAgreement = False, config: Config = None) -> int:
+    """Ask the sink for its consent again, and go on with what waited.
+
+    Parameters
+    ----------
+    id_
+        Its id, as `samenloop subscriptions list` shows it.
+    """
+    resumed = _step(config, id_, "resume", by_agreement=by_agreement)
+    return _tell_status(resumed)
+
+
+def test(id_: Id, /, *, config: Config = None) -> None:
+    """Send a test alert: reason TEST, with a number like any other.
+
+    Parameters
+    ----------
+    id_
+        Its id, as `samenloop subscriptions list` shows it.
+    """
+    asked = _step(config, id_, "test")
+    say(f"A test alert is on its way to {asked.sink}.")
+
+
+def rotate(id_: Id, /, *, config: Config = None, json: Json = False) -> None:
+    """Give a subscription a new secret; webhooks are signed with the one before as well, until the next rotation.
+
+    Parameters
+    ----------
+    id_
+        Its id, as `samenloop subscriptions list` shows it.
+    """
+    from samenloop import webhooks
+
+    rotated = _step(config, id_, "rotate")
+    key = webhooks.read_master_key(hub_of(config).delivery)
+    secret = webhooks.secrets_of(key, rotated.id, rotated.secret_ref)[0]
+    if json:
+        emit({**_fields(rotated), "secret": secret})
+    else:
+        say(f"New secret of subscription {rotated.id}: {secret}")
+
+
+def end(id_: Id, /, *, config: Config = None) -> None:
     """End a subscription; what is still due is not sent.
 
     Parameters
@@ -90,12 +152,35 @@ def end(id_: Annotated[UUID, Parameter(name="ID")], /, *, config: Config = None)
     id_
         Its id, as `samenloop subscriptions list` shows it.
     """
-    from samenloop.subscriptions import change_status
+    ended = _step(config, id_, "end")
+    say(f"Subscription {ended.id} of {ended.subscriber_oin} has ended.")
+
+
+def _step(config: Path | None, id_: UUID, step: Step, *, by_agreement: bool = False) -> Subscription:
+    from samenloop import subscription_life
 
     hub = hub_of(config)
     with reaching(hub):
-        ended = change_status(hub, codec_of(hub), id_, SubscriptionStatus.ENDED, now=clock.now())
-    say(f"Subscription {ended.id} of {ended.subscriber_oin} has ended.")
+        codec = codec_of(hub)
+        consent = None
+        if step == "resume" and not by_agreement:
+            found = subscription_life.find(hub, codec, id_)
+            subscription_life.taken(found, step, now=clock.now())  # what is not allowed is said before anyone is asked
+            consent = subscription_life.ask_now(hub, found.sink, found.rate_per_minute)
+        return subscription_life.change(hub, codec, id_, step, now=clock.now(), consent=consent)
+
+
+def _tell_status(subscription: Subscription) -> int:
+    """Say whether the sink consented; exit code 1 when it did not."""
+    if subscription.status is SubscriptionStatus.ACTIVE:
+        say(f"Subscription {subscription.id} of {subscription.subscriber_oin} sends to {subscription.sink}.")
+        return 0
+    say(
+        f"Subscription {subscription.id} of {subscription.subscriber_oin} waits: {subscription.sink} did not consent "
+        f"({subscription.status_reason}). It must answer OPTIONS with WebHook-Allowed-Origin; then "
+        f"`samenloop subscriptions resume {subscription.id}` asks again."
+    )
+    return 1
 
 
 def _wish(file: Path | None, **options: object) -> Wish:

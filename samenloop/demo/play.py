@@ -36,7 +36,8 @@ from samenloop.partners import add_partner
 from samenloop.receiver import Receiver
 from samenloop.rules import Language, Rules, load_rules
 from samenloop.settings import Hub, load_hub
-from samenloop.subscriptions import add_subscription, wish_of
+from samenloop.subscription_life import ask_now, begin
+from samenloop.subscriptions import wish_of
 from samenloop.supervisor import Part, Supervisor, stop_on_signals
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
@@ -101,7 +102,7 @@ def _subscribe(cast: Cast) -> None:
     add_partner(hub, codec, oin, name, now=clock.now())
     area = {"bbox": TOWN, "crs": "EPSG:28992"}
     wish = wish_of({"subscriber": oin, "sink": cast.receiver.url, "area": area})
-    _, cast.receiver.secret = add_subscription(hub, codec, wish, now=clock.now())
+    _, cast.receiver.secret = begin(hub, codec, wish, ask_now(hub, wish.sink), now=clock.now())
     cast.screen.say(f"{name} is told at {cast.receiver.url} of what concerns the town")
 
 

@@ -57,6 +57,7 @@ class Subscription:
     language: str = "nl"
     status: SubscriptionStatus = SubscriptionStatus.REQUESTED
     status_reason: str | None = None
+    tests_asked: int = 0
 
 
 @value(kw_only=True)

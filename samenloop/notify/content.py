@@ -22,6 +22,8 @@ ToJson = Callable[[Any], dict[str, Any]]
 LARGEST_DATA = 18_000
 """Bytes. With the envelope a webhook's body stays below 20 kB; what is larger goes out thin."""
 SUMMARY_ITEMS = 20
+TEST = orjson.dumps({"sentences": {"nl": "Dit is een proefmelding.", "en": "This is a test alert."}}).decode()
+"""What stands in a test alert."""
 _LANGUAGES: tuple[Language, ...] = ("nl", "en")
 _SEVERITY_ORDER = ("BLOCKING", "WARNING", "UNKNOWN", "INFO")
 

@@ -39,6 +39,7 @@ PLAN_CHANGED = "nl.samenloop.plan-state-changed.v1"
 PLAN_REMOVED = "nl.samenloop.plan-removed.v1"
 PLAN_WITHDRAWN = "nl.samenloop.plan-withdrawn.v1"
 FIRST_LOAD = "nl.samenloop.first-load-summary.v1"
+SUBSCRIPTION_TEST = "nl.samenloop.subscription-test.v1"
 FINDING_KIND = "urn:samenloop:finding-kind:"
 WORK_KIND = "urn:samenloop:work-kind:"
 

@@ -21,7 +21,7 @@ from samenloop.model import (
     SubscriptionStatus,
 )
 from samenloop.notify import content
-from samenloop.notify.interest import FIRST_LOAD, Interest, Known, interest_of
+from samenloop.notify.interest import FIRST_LOAD, SUBSCRIPTION_TEST, Interest, Known, interest_of
 from samenloop.notify.ledger import Event, Ledger, Outgoing, Saying
 from samenloop.notify.telling import OPEN, Heard, Moment, Teller
 from samenloop.rules import Rules
@@ -105,6 +105,8 @@ class Notifier:
             self.ledger.forget_subscription(subscription.id)
         self._interest(subscription)
         self._review(subscription.id, now)
+        if subscription.tests_asked > (before.tests_asked if before is not None else 0):
+            self._test(subscription, now)
 
     def hear_partner(self, partner: Partner, now: datetime) -> None:
         """Take over a partner; what its subscriptions may no longer see is withdrawn."""
@@ -173,6 +175,20 @@ class Notifier:
         here = self.plans.keys() | {str(finding_id) for finding_id in self.findings}
         for subject in set(self.ledger.open_subjects(interest)) - here:
             self._teller.vanished(interest, subject, event.about(subject), moment)
+
+    def _test(self, subscription: Subscription, now: datetime) -> None:
+        """Send the test alert that was asked for: it takes the road and the number that any alert takes."""
+        interest = self.interests.get(subscription.id)
+        if interest is None:
+            return
+        saying = Saying(
+            subject_id=str(subscription.id),
+            event=Event(id=f"{subscription.id}#test-{subscription.tests_asked}", at=now),
+            event_type=SUBSCRIPTION_TEST,
+            reason=AlertReason.TEST,
+            data=content.TEST,
+        )
+        self.ledger.say(interest, saying, [], now)
 
     def _told_now(self, interest: Interest) -> tuple[list[tuple[Finding, dict[str, Plan]]], int]:
         """What a subscription knows to be open, findings with their plans, and how many plans of others."""

@@ -19,6 +19,7 @@ from samenloop.content_hash import content_hash
 from samenloop.contract import Codec
 from samenloop.contract.registry import register_schemas
 from samenloop.errors import Reject
+from samenloop.handshake import AGREED
 from samenloop.kafka import apply_topics, read_topic
 from samenloop.kafka.groups import group_lag
 from samenloop.localstack import LocalStack
@@ -28,7 +29,8 @@ from samenloop.partners import add_partner
 from samenloop.receiver import Receiver
 from samenloop.rules import load_rules
 from samenloop.settings import Hub, load_hub
-from samenloop.subscriptions import add_subscription, wish_of
+from samenloop.subscription_life import begin
+from samenloop.subscriptions import wish_of
 from tests.chaos.feeds import Feed
 
 PARTNER = "00000099000000004001"
@@ -163,7 +165,7 @@ def world(folder: Path, make_feeds: list[Feed]) -> Iterator[World]:
         add_partner(hub, codec, PARTNER, "Partner", now=clock.now())
         area = {"bbox": (4.2, 50.7, 4.6, 51.0), "crs": "OGC:CRS84"}
         wish = wish_of({"subscriber": PARTNER, "sink": receiver.url, "area": area})
-        _, receiver.secret = add_subscription(hub, codec, wish, now=clock.now())
+        _, receiver.secret = begin(hub, codec, wish, AGREED, now=clock.now())
         yield World(folder, stack, hub, codec, receiver, make_feeds)
 
 

@@ -17,16 +17,16 @@ from hashlib import sha256
 from queue import Empty, SimpleQueue
 
 import httpx
-from httpx_secure import SSRFProtectionError, httpx_ssrf_protection
+from httpx_secure import SSRFProtectionError
 
 from connectors.sinks.webhook.answers import Answer
 from samenloop import __version__, clock, webhooks
 from samenloop.errors import Reject, Retry
+from samenloop.outgoing import guarded_client
 from samenloop.settings import Delivery as Settings
 
 _ANSWER_BYTES = 65_536
 _RESOLVERS = 16
-_DNS_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,15 +90,7 @@ class Sender:
             self._loop.close()
 
     def _open(self) -> httpx.AsyncClient:
-        # No proxies, no cookies, no redirects: what we sign goes to the address that was checked, and nowhere else.
-        limits = httpx.Limits(max_connections=self._settings.concurrency, max_keepalive_connections=20)
-        client = httpx.AsyncClient(follow_redirects=False, trust_env=False, limits=limits)
-        return httpx_ssrf_protection(
-            client,
-            check_globally_reachable=False,  # ours says the same, and knows what an operator allows
-            custom_validator=lambda host, address, port: self._destinations.allows(address),
-            dns_cache_ttl=_DNS_SECONDS,
-        )
+        return guarded_client(self._destinations, connections=self._settings.concurrency)
 
     async def _close(self) -> None:
         for task in self._tasks:

@@ -22,6 +22,7 @@ import pytest
 from samenloop import identity
 from samenloop.cli.tree import run
 from samenloop.contract import Codec, Envelope
+from samenloop.handshake import AGREED
 from samenloop.kafka import publish, read_topic
 from samenloop.localstack import LocalStack
 from samenloop.model import (
@@ -42,7 +43,8 @@ from samenloop.partners import add_partner
 from samenloop.receiver import Answer, Receiver
 from samenloop.settings import Hub, load_hub
 from samenloop.stage import Output
-from samenloop.subscriptions import add_subscription, read_subscriptions, wish_of
+from samenloop.subscription_life import begin
+from samenloop.subscriptions import read_subscriptions, wish_of
 
 W, E = "00000099000000001001", "00000099000000001002"
 SYSTEM = "urn:nld:oin:00000099000000001001:systeem:register"
@@ -60,8 +62,8 @@ class Play:
         """Admit the partner and subscribe it."""
         now = datetime.now(UTC)
         add_partner(self.hub, self.codec, E, "Waterschap", now=now)
-        subscription, secret = add_subscription(
-            self.hub, self.codec, wish_of({"subscriber": E, "sink": url, "about": ["conflicts"]}), now=now
+        subscription, secret = begin(
+            self.hub, self.codec, wish_of({"subscriber": E, "sink": url, "about": ["conflicts"]}), AGREED, now=now
         )
         return subscription.id, secret
 

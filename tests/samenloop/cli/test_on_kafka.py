@@ -15,6 +15,7 @@ from samenloop.contract import Codec, Envelope, dead_letter
 from samenloop.kafka import publish
 from samenloop.localstack import LocalStack
 from samenloop.model import DeadReason
+from samenloop.receiver import Receiver
 from samenloop.settings import load_hub
 from samenloop.stage import Output, Record
 
@@ -112,10 +113,11 @@ def test_subscriptions_begin_and_end(samenloop: Samenloop, tmp_path: Path) -> No
     samenloop("partners", "add", partner, "Waterschap De Wetering")
     wish = tmp_path / "wish.yaml"
     wish.write_text(f"subscriber: '{partner}'\nsink: http://127.0.0.1:9/hook\nabout: [conflicts]\n")
-    code, out, _ = samenloop("subscriptions", "add", str(wish), "--json")
+    code, out, _ = samenloop("subscriptions", "add", str(wish), "--by-agreement", "--json")
     by_options = samenloop(
         "subscriptions", "add", "--subscriber", partner, "--sink", "http://127.0.0.1:9/b",
         "--bbox", "180000", "433000", "182000", "435000", "--crs", "EPSG:28992", "--about", "conflicts",
+        "--by-agreement",
     )  # fmt: skip
     ended = samenloop("subscriptions", "end", json.loads(out)["id"])
 
@@ -204,3 +206,26 @@ def test_what_does_not_answer_is_told_with_its_address(
     assert code == 1
     assert address in said
     assert "Traceback" not in said
+
+
+def test_a_subscription_begins_with_the_consent_of_its_sink(samenloop: Samenloop) -> None:
+    """A sink that does not consent leaves it requested, exit code 1; `resume` asks again; then the other steps."""
+    partner = "00000099000000001004"
+    samenloop("partners", "add", partner, "Netbeheerder")
+    with Receiver() as receiver:
+        receiver.consent = None
+        arguments = ("subscriptions", "add", "--subscriber", partner, "--sink", receiver.url, "--json")
+        refused, out, _ = samenloop(*arguments)
+        begun = json.loads(out)
+        again = samenloop("subscriptions", "resume", begun["id"])
+        too_soon = samenloop("subscriptions", "test", begun["id"])
+        receiver.consent = ""
+        resumed = samenloop("subscriptions", "resume", begun["id"])
+        codes = [samenloop("subscriptions", step, begun["id"])[0] for step in ("test", "pause")]
+        rotated = samenloop("subscriptions", "rotate", begun["id"], "--json")
+
+    assert (refused, begun["status"], begun["status_reason"]) == (1, "REQUESTED", "handshake-refused")
+    assert (again[0], too_soon[0], resumed[0], codes) == (1, 2, 0, [0, 0])
+    assert "WebHook-Allowed-Origin" in again[1]
+    assert "is requested, expected one that is active to test it" in too_soon[2]
+    assert json.loads(rotated[1])["secret"] != begun["secret"]

@@ -702,3 +702,34 @@ def test_thin() -> None:
 def test_digests_are_due_at_the_next_boundary(digest: Digest, expected: datetime) -> None:
     """At once, the next hour, 07:00 local time the next day (over the change to summer time), or on Monday."""
     assert due(digest, datetime(2027, 3, 27, 9, 30, tzinfo=UTC)) == expected
+
+
+def test_a_test_alert_is_sent_each_time_it_is_asked_for() -> None:
+    """It takes the next number and says TEST; a revision that asks for none, or the same again, sends none."""
+    scene = Scene(subscription())
+    both(scene)
+    scene.finding(conflict(1, 17))
+
+    scene.notifier.hear_subscription(replace(subscription(revision=2), tests_asked=1), NOW)
+    first = [alert for alert in scene.said() if alert.reason is AlertReason.TEST]
+    scene.notifier.hear_subscription(replace(subscription(revision=2), tests_asked=1), NOW)
+    scene.notifier.hear_subscription(replace(subscription(revision=3), tests_asked=1), NOW)
+    none = [alert for alert in scene.said() if alert.reason is AlertReason.TEST]
+    scene.notifier.hear_subscription(replace(subscription(revision=4), tests_asked=2), NOW)
+    second = [alert for alert in scene.said() if alert.reason is AlertReason.TEST]
+
+    assert [alert.event_type for alert in first] == ["nl.samenloop.subscription-test.v1"]
+    assert none == []
+    assert second[0].sequence > first[0].sequence
+    assert second[0].id != first[0].id
+
+
+def test_a_paused_subscription_is_not_tested() -> None:
+    """Nothing is sent to who is not taking part; its sequence has no hole."""
+    scene = Scene(subscription(status=SubscriptionStatus.REQUESTED))
+
+    scene.notifier.hear_subscription(
+        replace(subscription(revision=2, status=SubscriptionStatus.REQUESTED), tests_asked=1), NOW
+    )
+
+    assert scene.said() == []
