@@ -2,7 +2,7 @@
 
 One file per concern: `profile` (the keys), `documents` and `envelopes` (is it a whole export?), `works`, `fields`,
 `dates`, `periods`, `locations`, `owners`, `code_tables`, `privacy` (what a row means), `translate` (row to plan),
-`fingerprints`, `folders` and `downloads` (where exports come from), `connector`, `report` (what `source check` says).
+`fingerprints`, `moments` (when an export was made), `connector`, `report` (what `source check` says).
 """
 
 from connectors.sources.file_snapshots.connector import FileSnapshots

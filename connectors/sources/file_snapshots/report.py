@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import shapely
 
 from connectors.sources.file_snapshots.connector import FileSource, unpack
 from connectors.sources.file_snapshots.documents import Document
-from connectors.sources.file_snapshots.folders import snapshot_moment
+from connectors.sources.file_snapshots.moments import snapshot_moment
 from connectors.sources.file_snapshots.profile import Profile, load_profile
 from connectors.sources.file_snapshots.works import Work
 from samenloop import clock
@@ -197,7 +198,7 @@ def _pages(source: FileSource, files: Sequence[Path] | None) -> list[Page]:
             body, modified = path.read_bytes(), datetime.fromtimestamp(path.stat().st_mtime, UTC)
         except OSError as error:
             raise BadSettings([f"{path}: cannot be read ({error.strerror})"]) from error
-        taken = min(snapshot_moment(source.profile, path.name, modified, lambda body=body: body), clock.now())
+        taken = min(snapshot_moment(source.profile, path.name, modified, partial(bytes, body)), clock.now())
         pages.append(Page(f"{taken:%Y-%m-%dT%H:%M:%S.%fZ}_", taken, "", str(path), body))
     return pages
 
