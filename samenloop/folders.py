@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
+from samenloop import clock
 from samenloop.bodies import read_file
-from samenloop.errors import Retry
+from samenloop.errors import BadSettings, Retry
 from samenloop.source import Page, snapshot_id
 
 Reader = Callable[[], bytes]
@@ -28,12 +30,15 @@ class Export:
         return f"{self.taken:%Y-%m-%dT%H:%M:%S.%fZ}", self.path.name
 
 
+Moment = Callable[[str, datetime, Reader], datetime]
+"""Says when an export was made, from its name, when it was modified, and what reads it."""
+
+
 class Folder:
     """Lists the exports at a place and yields those after a cursor (`time|hash|name`).
 
     *where* is a folder, a file or a pattern; of a folder, files with one of *endings* (`.gz` after it or not) count.
-    *moment* says when an export was made, from its name, when it was modified, and what reads it. *packed* as in
-    `samenloop.bodies`.
+    *packed* as in `samenloop.bodies`.
     """
 
     def __init__(
@@ -41,7 +46,7 @@ class Folder:
         where: Path,
         *,
         endings: tuple[str, ...],
-        moment: Callable[[str, datetime, Reader], datetime],
+        moment: Moment,
         packed: bool = False,
     ) -> None:
         self.where, self.endings, self.moment, self.packed = where, endings, moment, packed
@@ -93,3 +98,16 @@ class Folder:
         """Say whether a file in a folder is an export: by its ending, and not hidden (half written)."""
         bare = path.name.lower().removesuffix(".gz")
         return path.is_file() and not path.name.startswith((".", "~")) and bare.endswith(self.endings)
+
+
+def named_pages(files: Sequence[Path], moment: Moment, *, packed: bool = False) -> Iterator[Page]:
+    """Yield *files* as pages, whatever they are called and in the order given. Raises BadSettings."""
+    for path in map(Path, files):
+        try:
+            body, digest = read_file(path, packed=packed)
+            modified = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        except (OSError, Retry) as error:
+            reason = error.detail if isinstance(error, Retry) else error.strerror
+            raise BadSettings([f"{path}: cannot be read ({reason})"]) from error
+        taken = min(moment(path.name, modified, partial(bytes, body)), clock.now())
+        yield Page(snapshot_id(taken, digest), taken, "", str(path), body)

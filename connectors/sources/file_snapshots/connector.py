@@ -25,7 +25,7 @@ from samenloop.folders import Folder
 from samenloop.source import Context, Page, SourceRecord
 
 if TYPE_CHECKING:
-    from connectors.sources.file_snapshots.report import ReadResult, Report
+    from samenloop.source_report import ReadResult, Report
 
 MOST_KEPT = 50_000
 ENDINGS = (".geojson", ".json", ".csv", ".txt", ".tsv")
