@@ -92,6 +92,11 @@ class FileReport:
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
     samples: list[Plan] = field(default_factory=list)
 
+    @property
+    def used(self) -> bool:
+        """Whether anything in it says something to the hub."""
+        return bool(self.plans or self.measures_only)
+
 
 @dataclass(slots=True)
 class Report:
@@ -104,7 +109,7 @@ class Report:
     @property
     def ok(self) -> bool:
         """Whether every file would be used and no record is refused."""
-        return bool(self.files) and not any(file.problem or file.refused or not file.plans for file in self.files)
+        return bool(self.files) and not any(file.problem or file.refused or not file.used for file in self.files)
 
     def text(self) -> str:
         """Return it in words."""

@@ -97,7 +97,7 @@ def _measures(file: FileReport) -> Iterator[str]:
     if file.measures:
         yield f"{sum(file.measures.values())}: {_counts(file.measures)}"
     if file.measures_only:
-        yield f"{file.measures_only} {file.unit}s hold nothing else"
+        yield f"{file.unit}s that hold nothing else: {file.measures_only}"
 
 
 def _counts(counts: dict[str, int]) -> str:
