@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 _HEAD = """<?xml version="1.0" encoding="UTF-8"?>
-<mc:messageContainer xmlns:mc="http://datex2.eu/schema/3/messageContainer" xmlns:com="http://datex2.eu/schema/3/common" \
-xmlns:sit="http://datex2.eu/schema/3/situation" xmlns:loc="http://datex2.eu/schema/3/locationReferencing" \
-xmlns:nle="http://datex2.eu/schema/3/nlExtensions" modelBaseVersion="3"><mc:payload \
+<mc:messageContainer xmlns:mc="http://datex2.eu/schema/3/messageContainer" \
+xmlns:com="http://datex2.eu/schema/3/common" xmlns:sit="http://datex2.eu/schema/3/situation" \
+xmlns:loc="http://datex2.eu/schema/3/locationReferencing" xmlns:nle="http://datex2.eu/schema/3/nlExtensions" modelBaseVersion="3"><mc:payload \
 xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="sit:SituationPublication" lang="nl">\
 <com:publicationTime>2027-01-04T06:00:00Z</com:publicationTime>
 """
@@ -38,7 +38,7 @@ def write_feed(path: Path, size: int, seed: int = 7) -> int:
 
 
 def situations(seed: int = 7) -> Iterator[str]:
-    """Yield situations without end: works of two towns in five with measures and detours, one in twelve with nothing else."""
+    """Yield situations without end: works with up to five measures and detours; one in twelve has nothing else."""
     chance = random.Random(seed)
     number = 0
     while True:
@@ -51,9 +51,9 @@ def _situation(number: int, chance: random.Random) -> str:
     end = start + timedelta(days=chance.randrange(1, 90), hours=chance.randrange(12))
     lat, lon = 51.2 + chance.random() * 1.8, 4.2 + chance.random() * 2.4
     common = _common(start, end, chance.choice(_TOWNS), chance.choice(_CAUSES))
-    records = [] if number % 12 == 0 else [_works(number, common, lat, lon, chance)]
+    records = [] if number % 12 == 0 else [_works(number, common, (lat, lon), chance)]
     for index in range(chance.choice((0, 0, 1, 1, 2, 3, 5)) if records else 2):
-        records.append(_measure(number, index, common, lat, lon, chance))
+        records.append(_measure(f"{number}_{index}", common, (lat, lon), chance))
     return (
         f'<sit:situation id="NDW03_{number}"><sit:overallSeverity>medium</sit:overallSeverity>'
         "<sit:situationVersionTime>2027-01-03T11:42:16.897824Z</sit:situationVersionTime><sit:headerInformation>"
@@ -78,13 +78,14 @@ def _common(start: datetime, end: datetime, town: str, cause: str) -> str:
     )
 
 
-def _works(number: int, common: str, lat: float, lon: float, chance: random.Random) -> str:
+def _works(number: int, common: str, place: tuple[float, float], chance: random.Random) -> str:
     comment = "Halve rijbaan afgezet, verkeer om en om langs het werk. " * chance.randrange(1, 6)
     return (
-        f'<sit:situationRecord xsi:type="sit:MaintenanceWorks" id="NDW03_{number}_MAN" version="{number % 9 + 1}">{common}'
+        f'<sit:situationRecord xsi:type="sit:MaintenanceWorks" id="NDW03_{number}_MAN" version="{number % 9 + 1}">'
+        f"{common}"
         f'<sit:generalPublicComment><sit:comment><com:values><com:value lang="nl">{comment}</com:value></com:values>'
         "</sit:comment><sit:commentType>warning</sit:commentType></sit:generalPublicComment>"
-        f"{_location(lat, lon, chance.randrange(2, 30), chance)}"
+        f"{_location(place, chance.randrange(2, 30), chance)}"
         "<sit:operatorActionStatus>approved</sit:operatorActionStatus><sit:urgentRoadworks>false</sit:urgentRoadworks>"
         f"<sit:subjects><sit:subjectTypeOfWorks>{chance.choice(_SUBJECTS)}</sit:subjectTypeOfWorks></sit:subjects>"
         "<sit:_roadworksExtension><sit:roadworksExtension><nle:roadworkHindrance><nle:roadworkHindranceClass>"
@@ -95,17 +96,18 @@ def _works(number: int, common: str, lat: float, lon: float, chance: random.Rand
     )
 
 
-def _measure(number: int, index: int, common: str, lat: float, lon: float, chance: random.Random) -> str:
+def _measure(name: str, common: str, place: tuple[float, float], chance: random.Random) -> str:
     kind = chance.choice(_MEASURES)
     points = chance.randrange(40, 160) if kind == "ReroutingManagement" else chance.randrange(2, 30)
     return (
-        f'<sit:situationRecord xsi:type="sit:{kind}" id="NDW03_{number}_{index}" version="1">{common}'
-        f"{_location(lat, lon, points, chance)}<sit:complianceOption>mandatory</sit:complianceOption>"
+        f'<sit:situationRecord xsi:type="sit:{kind}" id="NDW03_{name}" version="1">{common}'
+        f"{_location(place, points, chance)}<sit:complianceOption>mandatory</sit:complianceOption>"
         "</sit:situationRecord>"
     )
 
 
-def _location(lat: float, lon: float, points: int, chance: random.Random) -> str:
+def _location(place: tuple[float, float], points: int, chance: random.Random) -> str:
+    lat, lon = place
     positions = " ".join(
         f"{lat + n * 0.0004 + chance.random() * 0.0002:.6f} {lon + n * 0.0005:.6f}" for n in range(points)
     )

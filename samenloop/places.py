@@ -27,10 +27,12 @@ METRES_IN_A_DEGREE = 111_320.0
 
 def collect(shapes: Sequence[BaseGeometry]) -> BaseGeometry | None:
     """Return one geometry for the shapes of several rows: a multi-part of one type, else a collection."""
+    if len(shapes) < 2:
+        return shapes[0] if shapes else None
     distinct = {shape.wkb: shape for shape in shapes}
     parts = [distinct[wkb] for wkb in sorted(distinct)]
-    if len(parts) < 2:
-        return parts[0] if parts else None
+    if len(parts) == 1:
+        return parts[0]
     flat = [part for shape in parts for part in (shapely.get_parts(shape) if hasattr(shape, "geoms") else [shape])]
     kinds = {part.geom_type for part in flat}
     maker = {"Point": shapely.MultiPoint, "LineString": shapely.MultiLineString, "Polygon": shapely.MultiPolygon}

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 
 _TAGS = re.compile(r"</?[A-Za-z][^<>]{0,80}>")
-_SPACES = re.compile(r"\s+")
 
 
 def one_line(text: str, limit: int) -> str:
     """Return *text* on one line without HTML tags, at most *limit* characters."""
-    text = _SPACES.sub(" ", _TAGS.sub(" ", text) if "<" in text else text).strip()
+    text = " ".join((_TAGS.sub(" ", text) if "<" in text else text).split())
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 
 

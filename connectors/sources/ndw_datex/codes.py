@@ -5,15 +5,16 @@ A code that is not listed means nothing, is kept in `source_fields` and reported
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
-from connectors.sources.ndw_datex.situations import Works
 from samenloop.model import Certainty, Phase, TrafficImpact
 from samenloop.rules.work_kinds import work_kind_uri
 from samenloop.source import Note
 
 V = TypeVar("V")
+Fields = Mapping[str, Sequence[str]]
+"""Texts of the works by the name of their element."""
 
 
 class Status(NamedTuple):
@@ -160,40 +161,42 @@ KEPT = (
 """Elements of the works whose texts go along as `source_fields`."""
 
 
-def status_of(works: Iterable[Works], notes: list[Note]) -> Status:
-    """Return the furthest phase and the highest certainty that the signals of all *works* give."""
-    found = [status for name, status in _looked_up(works, SIGNALS, "phase", notes)]
+def status_of(fields: Fields, notes: list[Note]) -> Status:
+    """Return the furthest phase and the highest certainty that the signals give."""
+    found = [status for _, status in _looked_up(fields, SIGNALS, "phase", notes)]
     phase = max((status.phase for status in found), key=_PHASES.index, default=Phase.UNKNOWN)
     certainty = max((status.certainty for status in found), key=_CERTAINTIES.index, default=Certainty.UNKNOWN)
     return Status(phase, certainty)
 
 
-def sort_of(works: Iterable[Works], own: Mapping[str, tuple[str, ...]], notes: list[Note]) -> Sort:
-    """Return the kinds of all *works* as URIs, and whether any of them breaks ground; *own* goes before the tables."""
-    works = list(works)
-    tables = {name: {**table, **{code: Sort(kinds) for code, kinds in own.items()}} for name, table in SORTS.items()}
-    found = [sort for _, sort in _looked_up(works, tables, "work_kinds", notes)]
-    kinds = {kind if ":" in kind else work_kind_uri(kind) for sort in found for kind in sort.kinds}
-    if any(one.first(URGENT) in ("true", "1") for one in works):
+def sort_of(fields: Fields, own: Mapping[str, tuple[str, ...]], notes: list[Note]) -> Sort:
+    """Return the kinds of the works as URIs, and whether any of them breaks ground; *own* goes before the tables."""
+    tables = SORTS
+    if own:
+        tables = {
+            name: {**table, **{code: Sort(kinds) for code, kinds in own.items()}} for name, table in SORTS.items()
+        }
+    found = list(_looked_up(fields, tables, "work_kinds", notes))
+    kinds = {kind if ":" in kind else work_kind_uri(kind) for _, sort in found for kind in sort.kinds}
+    if any(text in ("true", "1") for text in fields.get(URGENT, ())):
         kinds.add(work_kind_uri("emergency"))
-    grounds = {sort.ground for name, sort in _looked_up(works, tables, "", []) if name != "subjectTypeOfWorks"}
-    breaks = any(sort.ground for sort in found)
-    return Sort(tuple(sorted(kinds)), True if breaks else False if grounds == {False} else None)
+    breaks = any(sort.ground for _, sort in found)
+    surface = {sort.ground for name, sort in found if name != "subjectTypeOfWorks"} == {False}
+    return Sort(tuple(sorted(kinds)), True if breaks else False if surface else None)
 
 
-def impact_of(works: Iterable[Works], notes: list[Note]) -> TrafficImpact:
-    """Return the strongest impact on traffic that the records of *works* give."""
-    found = [impact for _, impact in _looked_up(works, IMPACTS, "traffic_impact", notes)]
+def impact_of(fields: Fields, notes: list[Note]) -> TrafficImpact:
+    """Return the strongest impact on traffic that the works' own records give."""
+    found = [impact for _, impact in _looked_up(fields, IMPACTS, "traffic_impact", notes)]
     return max(found, key=_STRONGER.index, default=TrafficImpact.UNKNOWN)
 
 
 def _looked_up(
-    works: Iterable[Works], tables: Mapping[str, Mapping[str, V]], key: str, notes: list[Note]
+    fields: Fields, tables: Mapping[str, Mapping[str, V]], key: str, notes: list[Note]
 ) -> Iterator[tuple[str, V]]:
-    for one in works:
-        for name, table in tables.items():
-            for code in one.fields.get(name, ()):
-                if code in table:
-                    yield name, table[code]
-                else:
-                    notes.append(Note("code.unmapped", name, code[:100], key))
+    for name, table in tables.items():
+        for code in fields.get(name, ()):
+            if code in table:
+                yield name, table[code]
+            else:
+                notes.append(Note("code.unmapped", name, code[:100], key))

@@ -102,7 +102,7 @@ def _works(record: etree._Element, kind: str, language: str) -> Works:
 
 def _leaves(element: etree._Element, fields: dict[str, list[str]]) -> None:
     """Add the texts of *element* and what is inside to *fields*."""
-    for one in element.iter():
+    for one in element.iter() if len(element) else (element,):
         if len(one) == 0 and (text := (one.text or "").strip()):
             fields.setdefault(local(one.tag), []).append(text)
 

@@ -7,7 +7,7 @@ measures and detours give neither.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from hashlib import sha256
@@ -95,6 +95,7 @@ class _Translation:
     def __init__(self, profile: Profile, situation: Situation, local_id: str) -> None:
         self.profile, self.situation, self.works, self.local_id = profile, situation, situation.works, local_id
         self.id = plan_id(profile.urn, local_id)
+        self.fields = _merged(self.works)
         self.notes: list[Note] = []
 
     def record(self) -> SourceRecord:
@@ -105,13 +106,13 @@ class _Translation:
         )
 
     def _plan(self) -> Plan:
-        p, works = self.profile, self.works
+        p = self.profile
         owner = self._owner()
         check_mandate(p.mandate, p.oin, owner)
         comments = self._comments()
         title = self._title(comments, owner)
         description = "\n".join(comments)[:LONGEST_TEXT] or None
-        status, sort = status_of(works, self.notes), sort_of(works, p.work_kinds, self.notes)
+        status, sort = status_of(self.fields, self.notes), sort_of(self.fields, p.work_kinds, self.notes)
         period, work_periods = self._period()
         return Plan(
             id=self.id,
@@ -121,7 +122,7 @@ class _Translation:
             owner=owner,
             title=title,
             description=None if description == title else description,
-            kind=PlanKind.EVENT if all(one.type == "PublicEvent" for one in works) else PlanKind.WORKS,
+            kind=PlanKind.EVENT if all(one.type == "PublicEvent" for one in self.works) else PlanKind.WORKS,
             phase=status.phase,
             certainty=status.certainty,
             visibility=self._visibility(),
@@ -131,7 +132,7 @@ class _Translation:
             geometry=self._geometry(),
             work_kinds=sort.kinds,
             ground_disturbing=sort.ground,
-            traffic_impact=impact_of(works, self.notes),
+            traffic_impact=impact_of(self.fields, self.notes),
             relations=self._relations(),
             references=self._references(),
             source_fields=self._source_fields(),
@@ -183,8 +184,7 @@ class _Translation:
 
     def _visibility(self) -> Visibility:
         """Return the strictest visibility that situation and records ask for."""
-        stated = self.situation.fields.get("confidentiality", [])
-        stated = [*stated, *(code for one in self.works for code in one.fields.get("confidentialityOverride", ()))]
+        stated = [*self.situation.fields.get("confidentiality", ()), *self.fields.get("confidentialityOverride", ())]
         for code in stated:
             if code not in self.profile.confidentiality:
                 self.notes.append(Note("code.unmapped", "confidentiality", code[:100], "visibility"))
@@ -246,7 +246,7 @@ class _Translation:
 
     def _references(self) -> tuple[Reference, ...]:
         """Return links as references, and the number of a situation that Melvin holds too."""
-        links = dict.fromkeys(text for one in self.works for text in one.fields.get("urlLinkAddress", ()))
+        links = dict.fromkeys(self.fields.get("urlLinkAddress", ()))
         kept = [text for text in links if re.fullmatch(r"https?://\S{1,490}", text) and not is_personal(text)]
         found = [Reference(REFERENCE_URN + "link", text) for text in kept[:MOST_LINKS]]
         if number := _MELVIN.match(self.local_id):
@@ -267,9 +267,19 @@ class _Translation:
 
     def _kept(self) -> Iterator[tuple[str, str]]:
         for name in KEPT:
-            texts = dict.fromkeys(text for one in self.works for text in one.fields.get(name, ()))
-            if texts:
-                yield name, one_line(", ".join(texts), LONGEST_FIELD)
+            if texts := self.fields.get(name):
+                yield name, one_line(", ".join(dict.fromkeys(texts)), LONGEST_FIELD)
+
+
+def _merged(works: Sequence[Works]) -> Mapping[str, Sequence[str]]:
+    """Return the texts of all *works* by the name of their element."""
+    if len(works) == 1:
+        return works[0].fields
+    result: dict[str, list[str]] = {}
+    for one in works:
+        for name, texts in one.fields.items():
+            result.setdefault(name, []).extend(texts)
+    return result
 
 
 class _Moment:
