@@ -7,11 +7,19 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-_HEAD = """<?xml version="1.0" encoding="UTF-8"?>
-<mc:messageContainer xmlns:mc="http://datex2.eu/schema/3/messageContainer" \
-xmlns:com="http://datex2.eu/schema/3/common" xmlns:sit="http://datex2.eu/schema/3/situation" \
-xmlns:loc="http://datex2.eu/schema/3/locationReferencing" xmlns:nle="http://datex2.eu/schema/3/nlExtensions" modelBaseVersion="3"><mc:payload \
-xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="sit:SituationPublication" lang="nl">\
+_NAMESPACES = " ".join(
+    f'xmlns:{prefix}="http://datex2.eu/schema/3/{name}"'
+    for prefix, name in {
+        "mc": "messageContainer",
+        "com": "common",
+        "sit": "situation",
+        "loc": "locationReferencing",
+        "nle": "nlExtensions",
+    }.items()
+)
+_HEAD = f"""<?xml version="1.0" encoding="UTF-8"?>
+<mc:messageContainer {_NAMESPACES} modelBaseVersion="3">
+<mc:payload xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="sit:SituationPublication" lang="nl">
 <com:publicationTime>2027-01-04T06:00:00Z</com:publicationTime>
 """
 _TAIL = "</mc:payload></mc:messageContainer>\n"

@@ -1,4 +1,4 @@
-"""Read one DATEX II file in this process and print what it took, as JSON: `read FILE` to plans, `bare FILE` parses only."""
+"""Read a DATEX II file in this process and print as JSON what it took: `read FILE` to plans, `bare FILE` to nothing."""
 
 from __future__ import annotations
 

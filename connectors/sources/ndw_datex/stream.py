@@ -195,7 +195,8 @@ class _Tap:
         An *empty* one may have no end tag of its own.
         """
         end = -1 if empty else self._end()
-        if end < 0:
+        odd = end >= 0 and self._window.count(b"situation ", self._at, end) > 1
+        if end < 0 or odd:
             found = _END.search(self._window, self._at)
             if found is None:
                 return b""
