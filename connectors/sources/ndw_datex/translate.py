@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from hashlib import sha256
+from sys import intern
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
@@ -143,7 +144,7 @@ class _Translation:
         if name is None or is_personal(name):
             self.notes.append(Note("owner.missing" if name is None else "personal.text-withheld", "sourceName"))
             return unknown_owner(self.id)
-        name = one_line(name, LONGEST_TITLE)
+        name = intern(one_line(name, LONGEST_TITLE))
         for pattern, oin in self.profile.owner_patterns:
             if pattern.fullmatch(name):
                 return Organisation(oin, name)
@@ -254,21 +255,24 @@ class _Translation:
         return tuple(found)
 
     def _source_fields(self) -> Mapping[str, str]:
-        """Return the codes as they stood, the sorts of measures, and when the source last changed the situation."""
-        result = {"situationRecord": ", ".join(dict.fromkeys(one.type for one in self.works))}
+        """Return the codes as they stood, the sorts of measures, and when the source last changed the situation.
+
+        Codes are the same in many thousands of plans: each text is kept once.
+        """
+        result = {"situationRecord": intern(", ".join(dict.fromkeys(one.type for one in self.works)))}
         result |= dict(self._kept())
         for name in ("overallSeverity", "confidentiality", "situationVersionTime"):
             if text := self.situation.first(name):
-                result[name] = one_line(text, LONGEST_FIELD)
+                result[name] = intern(one_line(text, LONGEST_FIELD))
         if self.situation.measures:
             counts = {sort: self.situation.measures.count(sort) for sort in sorted(set(self.situation.measures))}
-            result["measures"] = ", ".join(f"{sort} {count}" for sort, count in counts.items())[:LONGEST_FIELD]
+            result["measures"] = intern(", ".join(f"{sort} {count}" for sort, count in counts.items())[:LONGEST_FIELD])
         return MappingProxyType(result)
 
     def _kept(self) -> Iterator[tuple[str, str]]:
         for name in KEPT:
             if texts := self.fields.get(name):
-                yield name, one_line(", ".join(dict.fromkeys(texts)), LONGEST_FIELD)
+                yield name, intern(one_line(", ".join(dict.fromkeys(texts)), LONGEST_FIELD))
 
 
 def _merged(works: Sequence[Works]) -> Mapping[str, Sequence[str]]:
