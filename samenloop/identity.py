@@ -107,6 +107,7 @@ def receipt_id(alert_id: UUID | str, attempt: int) -> UUID:
     return uuid_of("receipt", str(alert_id), str(attempt))
 
 
+@lru_cache(maxsize=4096)
 def organisation_id(name: str) -> str:
     """Return ``urn:samenloop:org:<slug>`` for an organisation without OIN. Raises Reject("identity.organisation")."""
     folded = unicodedata.normalize("NFKD", name).casefold()

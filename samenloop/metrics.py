@@ -176,6 +176,18 @@ SOURCE_RECORDS_TOTAL = _counter(
     source=SOURCE,
     outcome=("created", "updated", "removed", "unchanged", "rejected"),
 )
+SOURCE_MEASURES = _gauge(
+    "source_measures",
+    "Traffic measures and detours in the last snapshot: beside works, or alone (no plan, not counted as read).",
+    connector=CONNECTOR,
+    source=SOURCE,
+)
+SOURCE_MEASURES_ONLY_RECORDS = _gauge(
+    "source_measures_only_records",
+    "Records of the last snapshot that hold traffic measures and no works: no plans, not counted as read.",
+    connector=CONNECTOR,
+    source=SOURCE,
+)
 SOURCE_LAST_SUCCESS_TIMESTAMP_SECONDS = _gauge(
     "source_last_success_timestamp_seconds",
     "Time of the last poll that succeeded.",

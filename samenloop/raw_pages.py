@@ -33,7 +33,8 @@ class RawPages:
             if not path.exists():
                 part = path.with_suffix(".part")
                 part.touch(mode=0o600)
-                part.write_bytes(gzip.compress(page.body, compresslevel=1))
+                with gzip.open(part, "wb", compresslevel=1) as file:
+                    file.write(page.body)
                 part.replace(path)
             self._tidy(path)
         except OSError as error:

@@ -7,7 +7,7 @@ drives any connector that offers this, and finds its class by entry point (`same
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -75,12 +75,26 @@ RawT = TypeVar("RawT", bound=Raw)
 
 @value
 class SourceRecord:
-    """A translated record. *fingerprint* (32 bytes) is of the compared source fields, not of the plan."""
+    """A translated record. *fingerprint* (32 bytes) is of the compared source fields, not of the plan.
+
+    *measures* names the traffic measures and detours that came with the works, each by its sort.
+    """
 
     local_id: str
     plan: Plan
     fingerprint: bytes
     notes: tuple[Note, ...] = ()
+    measures: tuple[str, ...] = ()
+
+
+@value
+class Measures:
+    """What `parse` returns for a record that holds traffic measures or detours and no works.
+
+    It is no plan and has no location: it is counted, and that is all. *types* names each measure by its sort.
+    """
+
+    types: tuple[str, ...]
 
 
 @value
@@ -97,13 +111,19 @@ class Rejected:
 
 @value
 class Snapshot:
-    """One complete state of a source, translated. *day* is the local day of *taken_at* in the source's zone."""
+    """One complete state of a source, translated. *day* is the local day of *taken_at* in the source's zone.
+
+    *measures* counts traffic measures and detours, *measures_only* the records that hold nothing else: those are no
+    plans and are not counted as read.
+    """
 
     id: str
     taken_at: datetime
     day: date
     records: Sequence[SourceRecord]
     rejected: Sequence[Rejected] = ()
+    measures: int = 0
+    measures_only: int = 0
 
 
 @value
@@ -148,14 +168,14 @@ class Source(Protocol[RawT]):
         """
         ...
 
-    def unpack(self, page: Page) -> Sequence[RawT]:
-        """Split *page* into records. Pure.
+    def unpack(self, page: Page) -> Iterable[RawT]:
+        """Split *page* into records, at once or while they are read: a cut-off page may then show at its end. Pure.
 
         Raises Reject(`envelope.…`) for what is not a complete export, Held(`snapshot.placeholder`) for a sample.
         """
         ...
 
-    def parse(self, raw: RawT) -> SourceRecord:
+    def parse(self, raw: RawT) -> SourceRecord | Measures:
         """Translate one record. Pure. Raises Reject with a stable code."""
         ...
 
@@ -171,12 +191,21 @@ def read_snapshot(source: Source[RawT], page: Page) -> Snapshot:
     """
     records: list[SourceRecord] = []
     rejected: list[Rejected] = []
+    measures = measures_only = 0
     for raw in source.unpack(page):
         try:
-            records.append(source.parse(raw))
+            found = source.parse(raw)
         except Reject as error:
             rejected.append(Rejected(error.code, error.detail, raw.position, raw.original(), raw.local_id, error.field))
-    return Snapshot(page.snapshot_id, page.taken_at, source.day(page.taken_at), records, rejected)
+            continue
+        if isinstance(found, SourceRecord):
+            records.append(found)
+            measures += len(found.measures)
+        else:
+            measures += len(found.types)
+            measures_only += 1
+    day = source.day(page.taken_at)
+    return Snapshot(page.snapshot_id, page.taken_at, day, records, rejected, measures, measures_only)
 
 
 class Connector(Protocol):

@@ -100,7 +100,7 @@ def _nonsense_is_refused(source: Source[RawT], page: Page, nonsense: Sequence[by
     for body in nonsense:
         broken = Page(page.snapshot_id, page.taken_at, page.cursor, page.name, body)
         try:
-            source.unpack(broken)
+            list(source.unpack(broken))
         except (Reject, Held) as error:
             assert error.code.startswith(("envelope.", "snapshot.")), error.code
         else:

@@ -192,7 +192,14 @@ class Pump:
         letters = [letter for letter in found.dead_letters if letter.id not in self.letters]
         last = chunks[-1] if chunks else []
         self._account(
-            started, PollOutcome.OK, page=page, cursor=cursor, counts=found.counts, effects=last, letters=letters
+            started,
+            PollOutcome.OK,
+            detail=_measures(snapshot),
+            page=page,
+            cursor=cursor,
+            counts=found.counts,
+            effects=last,
+            letters=letters,
         )
         self.memory = apply(self.memory, last)
         self._tell(page, snapshot, found, letters)
@@ -203,6 +210,7 @@ class Pump:
         outcome: PollOutcome,
         *,
         error: Retry | Reject | Held | None = None,
+        detail: str | None = None,
         page: Page | None = None,
         cursor: SourceState | None = None,
         counts: Counts | None = None,
@@ -211,6 +219,7 @@ class Pump:
     ) -> None:
         """Write the end of a poll in one transaction: the last effects, letters, the cursor and the account."""
         poll = poll_of(self.name, self.source.connector, started, outcome, error=error, page=page, counts=counts)
+        poll = poll if detail is None else replace(poll, detail=detail)
         with self.writer.transaction():
             self._write_effects(effects)
             for letter in letters:
@@ -273,6 +282,8 @@ class Pump:
             _log.warning(
                 "source.held_lapsed", "A newer snapshot passed the guards; the held one is forgotten.", **self._of(page)
             )
+        metrics.SOURCE_MEASURES.labels(**self.labels).set(snapshot.measures)
+        metrics.SOURCE_MEASURES_ONLY_RECORDS.labels(**self.labels).set(snapshot.measures_only)
         step, counts = found.step, found.counts
         _log.debug(
             "source.applied",
@@ -295,6 +306,13 @@ class Pump:
 
     def _of(self, page: Page) -> dict[str, str]:
         return {"source": self.name, "page": page.name, "snapshot": page.snapshot_id}
+
+
+def _measures(snapshot: Snapshot) -> str | None:
+    """Say in the account of a poll what was read and is no plan."""
+    if not snapshot.measures:
+        return None
+    return f"{snapshot.measures} traffic measures, {snapshot.measures_only} records with nothing else"
 
 
 def _chunks(effects: Sequence[Effect], size: int) -> Iterator[Sequence[Effect]]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -17,8 +16,8 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
 from connectors.sources.file_snapshots.fields import Names, Row
 from samenloop.model import Certainty, Phase, PlanKind, TrafficImpact, Visibility
-from samenloop.rules.work_kinds import work_kind_code, work_kind_uri, work_kinds
 from samenloop.source import Note
+from samenloop.source_settings import Kinds
 from samenloop.yamlfile import Model
 
 V = TypeVar("V")
@@ -47,23 +46,6 @@ def _text_keys(value: Any) -> Any:
 
 def _upper(value: Any) -> Any:
     return value.strip().upper() if isinstance(value, str) else value
-
-
-def _kinds(value: Any) -> Any:
-    if value is None:
-        return []
-    return [_text(item) for item in value] if isinstance(value, list) else [_text(value)]
-
-
-def _kind(text: str) -> str:
-    code = work_kind_code(text)
-    if code in work_kinds():
-        return work_kind_uri(code)
-    if re.fullmatch(r"(?:urn:|https?://)\S{3,200}", text):
-        return text
-    near = get_close_matches(code, work_kinds(), n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    raise ValueError(f"expected one of {', '.join(work_kinds())}{hint}")
 
 
 Pattern = Annotated[str, AfterValidator(_regex)]
@@ -183,7 +165,6 @@ def _short(value: Any) -> Any:
     return value if isinstance(value, dict) else {"default": value}
 
 
-Kinds = Annotated[tuple[Annotated[str, AfterValidator(_kind)], ...], BeforeValidator(_kinds)]
 PhaseTable = Annotated[CodeTable[Annotated[Phase, BeforeValidator(_upper)]], BeforeValidator(_short)]
 CertaintyTable = Annotated[CodeTable[Annotated[Certainty, BeforeValidator(_upper)]], BeforeValidator(_short)]
 VisibilityTable = Annotated[CodeTable[Annotated[Visibility, BeforeValidator(_upper)]], BeforeValidator(_short)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,20 +13,23 @@ import httpx
 import orjson
 
 from connectors.sources.file_snapshots.documents import Document, read_document
-from connectors.sources.file_snapshots.downloads import Download
 from connectors.sources.file_snapshots.envelopes import check_envelope
 from connectors.sources.file_snapshots.fields import fields_of
-from connectors.sources.file_snapshots.folders import Folder
-from connectors.sources.file_snapshots.profile import Profile, guards_of, load_profile
+from connectors.sources.file_snapshots.moments import snapshot_moment
+from connectors.sources.file_snapshots.profile import Profile, load_profile
 from connectors.sources.file_snapshots.translate import crs_of, translate
 from connectors.sources.file_snapshots.works import Work, read_works
+from samenloop.downloads import Download
 from samenloop.errors import Reject
+from samenloop.folders import Folder
 from samenloop.source import Context, Page, SourceRecord
 
 if TYPE_CHECKING:
-    from connectors.sources.file_snapshots.report import ReadResult, Report
+    from samenloop.source_report import ReadResult, Report
 
 MOST_KEPT = 50_000
+ENDINGS = (".geojson", ".json", ".csv", ".txt", ".tsv")
+ACCEPT = "application/geo+json, application/json, text/csv, */*;q=0.5"
 
 
 class FileSnapshots:
@@ -66,9 +70,8 @@ class FileSource:
         self, profile: Profile, base: Path, context: Context, transport: httpx.BaseTransport | None = None
     ) -> None:
         self.profile = profile
-        self.system, self.oin, self.guards = profile.urn, profile.oin, guards_of(profile)
-        remote = "://" in profile.files
-        self._pages = Download(profile, context.environment, transport) if remote else Folder(profile, base)
+        self.system, self.oin, self.guards = profile.urn, profile.oin, profile.guards.values
+        self._pages = _pages(profile, base, context, transport)
         self._last: dict[bytes, SourceRecord] = {}
         self._now: dict[bytes, SourceRecord] = {}
 
@@ -94,6 +97,21 @@ class FileSource:
     def day(self, instant: datetime) -> date:
         """Return the local day of *instant* at the source."""
         return instant.astimezone(self.profile.tz).date()
+
+
+def _pages(profile: Profile, base: Path, context: Context, transport: httpx.BaseTransport | None) -> Download | Folder:
+    if "://" not in profile.files:
+        return Folder(base / profile.files, endings=ENDINGS, moment=partial(snapshot_moment, profile))
+    return Download(
+        profile.files,
+        profile.http,
+        connector=FileSnapshots.name,
+        accept=ACCEPT,
+        max_bytes=profile.max_megabytes * 1_000_000,
+        moment=lambda modified, body: snapshot_moment(profile, "", modified, lambda: body),
+        environment=context.environment,
+        transport=transport,
+    )
 
 
 def _same(work: Work) -> bytes | None:

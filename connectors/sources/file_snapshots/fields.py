@@ -13,7 +13,6 @@ from pydantic import BeforeValidator, Field
 FEATURE_ID = "feature.id"
 """Name by which a profile reaches the `id` member of a GeoJSON feature, outside its properties."""
 
-_TAGS = re.compile(r"</?[A-Za-z][^<>]{0,80}>")
 _SPACES = re.compile(r"\s+")
 _PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
 
@@ -100,15 +99,3 @@ def as_text(value: Any) -> str | None:
 def fields_of(names: Sequence[str]) -> list[str]:
     """Return the field names in a list of names and templates."""
     return [field for name in names for field in (_PLACEHOLDER.findall(name) or [name])]
-
-
-def one_line(text: str, limit: int) -> str:
-    """Return *text* on one line without HTML tags, at most *limit* characters."""
-    text = _SPACES.sub(" ", _TAGS.sub(" ", text)).strip()
-    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
-
-
-def shape_of(text: str) -> str:
-    """Say what a text looks like without quoting it: digits as 9, letters as a, at most 30 characters."""
-    mask = "".join("9" if c.isdigit() else "a" if c.isalpha() else c for c in text[:30])
-    return f"text like {mask!r}" + ("…" if len(text) > 30 else "")

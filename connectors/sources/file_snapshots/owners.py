@@ -1,30 +1,19 @@
-"""Whose plan it is: a constant, or a field with a table of OINs; and for whom the source may speak."""
+"""Whose plan it is: a constant, or a field with a table of OINs."""
 
 from __future__ import annotations
 
 import re
-from hashlib import sha256
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
 from connectors.sources.file_snapshots.code_tables import Pattern
-from connectors.sources.file_snapshots.fields import Names, Row, one_line
-from samenloop.errors import Reject
+from connectors.sources.file_snapshots.fields import Names, Row
 from samenloop.identity import organisation_id
 from samenloop.model import Organisation, Party, PartyRole
+from samenloop.owners import Oin, organisation, unknown_owner
+from samenloop.texts import one_line
 from samenloop.yamlfile import Model
-
-UNKNOWN_OWNER = "urn:samenloop:org:unknown-"
-"""What is not known, or must not be, gets an identity of its own per plan: "unknown" never equals "unknown"."""
-
-
-def _is_oin(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError("write an OIN in quotes: it is text of 20 characters")
-    if not re.fullmatch(r"[A-Za-z0-9]{20}", value):
-        raise ValueError(f"an OIN has 20 letters or digits, this has {len(value)} characters")
-    return value
 
 
 def _owner_form(value: Any) -> Any:
@@ -37,18 +26,6 @@ def _owner_form(value: Any) -> Any:
 
 def _roles_form(value: Any) -> Any:
     return [value] if isinstance(value, dict) else value
-
-
-def _mandate_form(value: Any) -> Any:
-    if isinstance(value, list):
-        return tuple(_is_oin(item) for item in value)
-    if value not in ("own", "any"):
-        raise ValueError("expected own, any or a list of OINs")
-    return value
-
-
-Oin = Annotated[str, BeforeValidator(_is_oin)]
-Mandate = Annotated[Literal["own", "any"] | tuple[str, ...], BeforeValidator(_mandate_form)]
 
 
 class OwnerProfile(Model):
@@ -90,36 +67,12 @@ def read_owner(profile: OwnerProfile | None, own: Organisation, row: Row, plan_i
         return Organisation(oin, profile.name or (own.name if oin == own.oin else None))
     name = row.first(profile.field)
     if name is None:
-        return _unknown(plan_id, None)
+        return unknown_owner(plan_id)
     if any(re.search(pattern, name) for pattern in profile.persons):
-        return _unknown(plan_id, None)
+        return unknown_owner(plan_id)
     if name in profile.classes:
-        return _unknown(plan_id, name)
-    return organisation(name, profile, own)
-
-
-def organisation(name: str, profile: OwnerProfile | None, own: Organisation) -> Organisation:
-    """Return the identity of an organisation by its name: by the table, as an OIN, or the hub's own."""
-    listed = {key.casefold(): oin for key, oin in profile.map.items()} if profile else {}
-    if oin := listed.get(name.casefold()):
-        return Organisation(oin, name)
-    if own.name and name.casefold() == own.name.casefold():
-        return own
-    if re.fullmatch(r"[0-9]{20}", name):
-        return Organisation(name)
-    return Organisation(organisation_id(name), one_line(name, 200))
-
-
-def check_mandate(mandate: Mandate, own_oin: str, owner: Organisation) -> None:
-    """Raise Reject(`owner.not-mandated`) when the source may not speak for *owner*."""
-    if mandate == "any" or owner.oin == own_oin or (mandate != "own" and owner.oin in mandate):
-        return
-    raise Reject(
-        "owner.not-mandated",
-        f"the owner is {owner.oin}, the source may speak for {'itself' if mandate == 'own' else 'others'} only "
-        "(`mandate: own | [OINs] | any`)",
-        field="owner",
-    )
+        return unknown_owner(plan_id, name)
+    return organisation(name, profile.map, own)
 
 
 def read_parties(profiles: tuple[PartyProfile, ...], owner: OwnerProfile | None, row: Row) -> tuple[Party, ...]:
@@ -130,7 +83,7 @@ def read_parties(profiles: tuple[PartyProfile, ...], owner: OwnerProfile | None,
         names = text.split(profile.split) if text and profile.split else [text or ""]
         for name in filter(None, map(str.strip, names)):
             if not _is_person(name, owner):
-                identity = organisation(name, owner, Organisation("", None))
+                identity = organisation(name, owner.map if owner else {}, Organisation("", None))
                 oin = None if identity.oin.startswith("urn:") else identity.oin
                 found[Party(profile.role, oin, one_line(name, 200))] = None
     return tuple(found)
@@ -138,7 +91,3 @@ def read_parties(profiles: tuple[PartyProfile, ...], owner: OwnerProfile | None,
 
 def _is_person(name: str, owner: OwnerProfile | None) -> bool:
     return owner is not None and any(re.search(pattern, name) for pattern in owner.persons)
-
-
-def _unknown(plan_id: str, name: str | None) -> Organisation:
-    return Organisation(UNKNOWN_OWNER + sha256(plan_id.encode()).hexdigest()[:16], name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -14,18 +14,18 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from connectors.sources.file_snapshots.dates import Moment, format_pattern, read_date, read_range
-from connectors.sources.file_snapshots.fields import Row, as_text, shape_of
+from connectors.sources.file_snapshots.fields import Row, as_text
 from samenloop.errors import Reject
 from samenloop.model import EndKind, Period, Precision
+from samenloop.periods import COARSER, SENTINEL_FROM
 from samenloop.source import Note
+from samenloop.source_settings import Zone
+from samenloop.texts import shape_of
 from samenloop.yamlfile import Model
 
 NAMED_FORMATS = ("iso", "epoch_ms", "epoch_s", "excel", "coarse")
-SENTINEL_FROM = date(2090, 1, 1)
-"""Ends from this day on mean "no end" unless a profile lists its own `open_ends`."""
 KNOWN_FROM = date(1970, 1, 2)
 """Starts before this day mean "unknown": the zero days of Unix and spreadsheets."""
-_COARSER = [Precision.UNKNOWN, Precision.DAY, Precision.WEEK, Precision.MONTH, Precision.QUARTER, Precision.YEAR]
 _DURATION = re.compile(r"(\d+(?:[.,]\d+)?)\s*(.*)")
 _UNITS = {
     "working": re.compile(r"ouvr|werkdag|working|business|werktag|arbeitstag", re.IGNORECASE),
@@ -45,14 +45,6 @@ def _format(form: str) -> str:
         except ValueError as error:
             raise ValueError(f"{error}; known are forms such as dd/mm/yyyy and {', '.join(NAMED_FORMATS)}") from None
     return form
-
-
-def _zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (OSError, ValueError, KeyError):
-        raise ValueError(f"{name!r} is not a time zone such as Europe/Amsterdam") from None
-    return name
 
 
 def _pairs(value: Any) -> Any:
@@ -98,7 +90,6 @@ def _sentinel(item: Any) -> Any:
 
 
 Format = Annotated[str, AfterValidator(_format)]
-Zone = Annotated[str, AfterValidator(_zone)]
 
 
 class Pair(Model):
@@ -181,7 +172,7 @@ def read_period(profile: PeriodProfile, row: Row, zone: ZoneInfo) -> ReadPeriod:
     start = None if first is None or first.first < KNOWN_FROM else first.first
     end, kind = _end(profile, first, last, kind, notes)
     precision = profile.precision or max(
-        (moment.precision for moment in (first, last) if moment), key=_COARSER.index, default=Precision.UNKNOWN
+        (moment.precision for moment in (first, last) if moment), key=COARSER.index, default=Precision.UNKNOWN
     )
     if start is not None and end is not None and end < start:
         notes.append(Note("period.end-before-start", pair.end))
@@ -196,23 +187,6 @@ def read_period(profile: PeriodProfile, row: Row, zone: ZoneInfo) -> ReadPeriod:
         duration_days=_duration(profile, row, notes),
     )
     return ReadPeriod(period, pair.names, tuple(notes))
-
-
-def envelope(periods: Iterable[Period]) -> tuple[Period, tuple[Period, ...]]:
-    """Return the period around several and the list of them; the list is empty when they are one.
-
-    rule: sources.md 0.11. An open start or end leaves the envelope open.
-    """
-    found = sorted(set(periods), key=lambda p: (p.start or date.min, p.end or date.max, repr(p)))
-    dated = [p for p in found if p.start or p.end]
-    if len(dated) < 2:
-        return (dated or found)[0], ()
-    starts, ends = [p.start for p in dated], [p.end for p in dated]
-    last = next((p for p in dated if p.end is None), max(dated, key=lambda p: p.end or date.min))
-    first = None if None in starts else min(s for s in starts if s)
-    end = None if None in ends else max(e for e in ends if e)
-    coarsest = max((p.precision for p in dated), key=_COARSER.index)
-    return Period(first, end, coarsest, last.end_kind), tuple(dated)
 
 
 def comparable(value: Any, profile: PeriodProfile, zone: ZoneInfo) -> Any:

@@ -27,13 +27,17 @@ from connectors.sources.file_snapshots.code_tables import (
 from connectors.sources.file_snapshots.documents import CsvProfile, Encoding, Reading
 from connectors.sources.file_snapshots.envelopes import Expectation
 from connectors.sources.file_snapshots.fields import Names, fields_of
-from connectors.sources.file_snapshots.locations import Box, BoxField, Crs, GeometryProfile, Place
-from connectors.sources.file_snapshots.owners import Mandate, Oin, Owner, Roles
-from connectors.sources.file_snapshots.periods import When, Zone
-from connectors.sources.file_snapshots.privacy import Drops, is_personal
-from samenloop import model, source, yamlfile
+from connectors.sources.file_snapshots.locations import Crs, GeometryProfile, Place
+from connectors.sources.file_snapshots.owners import Owner, Roles
+from connectors.sources.file_snapshots.periods import When
+from connectors.sources.file_snapshots.privacy import Drops
+from samenloop import model, yamlfile
 from samenloop.identity import system_urn
 from samenloop.model import Certainty, Phase, PlanKind, TrafficImpact, Visibility
+from samenloop.owners import Mandate, Oin
+from samenloop.places import Box
+from samenloop.privacy import is_personal
+from samenloop.source_settings import BoxField, GuardProfile, HttpProfile, Where, Zone, as_box
 from samenloop.yamlfile import Model
 
 NULLS = ("-", "--", "n/a", "N/A", "nvt", "n.v.t.", "NULL", "null", "<Null>", "None", "NaN", "nan")
@@ -63,12 +67,6 @@ def _functional(text: str) -> str:
 def _unit(text: str) -> str:
     if is_personal(text):
         raise ValueError("holds an e-mail address or a number; name the department only")
-    return text
-
-
-def _where(text: str) -> str:
-    if "://" in text and not re.match(r"https?://[^/\s]+", text):
-        raise ValueError("expected a folder, a file, a pattern such as exports/*.csv or an https address")
     return text
 
 
@@ -117,33 +115,6 @@ class ContactProfile(Model):
     url: str | None = Field(None, max_length=500, description="page, constant")
 
 
-class GuardProfile(Model):
-    """`guards`: when an export is held for an operator, and how long absence is forgiven."""
-
-    shrink_percent: float = Field(20, gt=0, le=100, description="more of the known ids gone: held")
-    shrink_count: int = Field(20, ge=0, description="but only when more than so many are gone")
-    absence_grace: int = Field(3, ge=1, le=1000, description="complete snapshots without it before a plan is deleted")
-    common_ids: bool = Field(True, description="hold a snapshot that shares no id with the last one")
-    reject_percent: float = Field(5, gt=0, le=100, description="more of the records refused: held")
-    reject_count: int = Field(10, ge=0, description="but only when more than so many are refused")
-    reject_run: int = Field(50, ge=1, description="so many refused in a row: held")
-
-
-class HeaderValue(Model):
-    """A request header whose value stands in the environment."""
-
-    env: str = Field(pattern=r"^[A-Z][A-Z0-9_]*$", description="name of the variable")
-
-
-class HttpProfile(Model):
-    """`http`: how an address is asked."""
-
-    timeout_seconds: float = Field(60, gt=0, le=600, description="for the whole answer")
-    allow_http: bool = Field(False, description="also plain http (tests and demonstrations)")
-    allow_destinations: tuple[str, ...] = Field((), max_length=50, description="private networks that may be asked")
-    headers: dict[str, str | HeaderValue] = Field({}, max_length=20, description="extra headers; secrets as {env: X}")
-
-
 class Profile(Model):
     """A source of whole exports and how its rows map."""
 
@@ -152,9 +123,7 @@ class Profile(Model):
     )
     organisation: str = Field(min_length=1, max_length=200, description="who runs it")
     oin: Oin = Field(description="OIN of that organisation, in quotes")
-    files: Annotated[str, AfterValidator(_where)] = Field(
-        description="folder, file, pattern or https address; a path is relative to the profile"
-    )
+    files: Where = Field(description="folder, file, pattern or https address; a path is relative to the profile")
     format: Literal["auto", "geojson", "csv"] = Field("auto", description="default: by content")
     encoding: Encoding | None = Field(None, description="default: UTF-8, else cp1252; a byte order mark wins")
     csv: CsvProfile = Field(CsvProfile(), description="how a CSV is written")
@@ -222,7 +191,7 @@ class Profile(Model):
     @property
     def box(self) -> Box | None:
         """The bounding box as four numbers."""
-        return None if self.bbox is None else (self.bbox[0], self.bbox[1], self.bbox[2], self.bbox[3])
+        return as_box(self.bbox)
 
     @property
     def reading(self) -> Reading:
@@ -269,8 +238,3 @@ class Profile(Model):
 def load_profile(path: Path | str) -> Profile:
     """Read a profile. Raises BadSettings with one line per problem: file, line, key, what is expected."""
     return yamlfile.load(Path(path), Profile)
-
-
-def guards_of(profile: Profile) -> source.Guards:
-    """Return the guards in the form of the differ."""
-    return source.Guards(**profile.guards.model_dump())

@@ -3,144 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from collections.abc import Sequence
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
-from typing import Any
-
-import shapely
 
 from connectors.sources.file_snapshots.connector import FileSource, unpack
 from connectors.sources.file_snapshots.documents import Document
-from connectors.sources.file_snapshots.folders import snapshot_moment
+from connectors.sources.file_snapshots.moments import snapshot_moment
 from connectors.sources.file_snapshots.profile import Profile, load_profile
 from connectors.sources.file_snapshots.works import Work
-from samenloop import clock
 from samenloop import geometry as border
 from samenloop.errors import BadSettings, Held, Reject
+from samenloop.folders import named_pages
 from samenloop.model import Plan
-from samenloop.source import Context, Page, Rejected, Snapshot, SourceRecord, read_snapshot
-
-SAMPLES = 3
-_NO_PLACE = frozenset({"geometry.missing", "geometry.empty"})
-PLACES = 5
-"""Most records that are named for one sort of refusal."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Records that are refused for one reason: how many, an example's words, and where the first ones stand."""
-
-    code: str
-    field: str | None
-    count: int
-    detail: str
-    places: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Unmapped:
-    """Codes of one field that a table does not list, with how often they occur."""
-
-    key: str
-    field: str
-    codes: tuple[tuple[str, int], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class MissingField:
-    """A field that the profile names and no row has."""
-
-    name: str
-    key: str
-    suggestion: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something odd that refuses nothing: a code, where, how often."""
-
-    code: str
-    field: str | None
-    count: int
-    detail: str = ""
-
-
-@dataclass(slots=True)
-class FileReport:
-    """One file: what it is, how its rows map, or why it is not used at all (*problem*)."""
-
-    name: str
-    taken_at: datetime | None = None
-    problem: str | None = None
-    problem_code: str | None = None
-    format: str = ""
-    encoding: str = ""
-    crs: str = ""
-    rows: int = 0
-    works: int = 0
-    plans: int = 0
-    refused: list[Refusal] = field(default_factory=list)
-    unmapped: list[Unmapped] = field(default_factory=list)
-    missing: list[MissingField] = field(default_factory=list)
-    personal: list[Finding] = field(default_factory=list)
-    places: list[Finding] = field(default_factory=list)
-    odd: list[Finding] = field(default_factory=list)
-    kept_fields: list[str] = field(default_factory=list)
-    bounds_wgs84: tuple[float, float, float, float] | None = None
-    first_day: date | None = None
-    last_day: date | None = None
-    counts: dict[str, dict[str, int]] = field(default_factory=dict)
-    samples: list[Plan] = field(default_factory=list)
-
-    @property
-    def all_misplaced(self) -> bool:
-        """Whether there are places but not one can be used: swapped axes, another CRS."""
-        wrong = any(finding.code not in _NO_PLACE for finding in self.places)
-        return bool(self.plans) and wrong and not self.counts.get("geometry")
-
-
-@dataclass(slots=True)
-class Report:
-    """Everything `source check` says of a profile and its files."""
-
-    profile: str
-    system: str
-    files: list[FileReport]
-
-    @property
-    def ok(self) -> bool:
-        """Whether every file would be used, no record is refused, and not all places are wrong."""
-        return bool(self.files) and not any(
-            file.problem or file.refused or not file.plans or file.all_misplaced for file in self.files
-        )
-
-    def text(self) -> str:
-        """Return it in words."""
-        from connectors.sources.file_snapshots.report_words import words  # noqa: PLC0415 - they know each other
-
-        return words(self)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return it as plain JSON."""
-        from samenloop.contract import to_json  # noqa: PLC0415 - Avro is not needed otherwise
-
-        files = [
-            {name: to_json(getattr(file, name)) for name in FileReport.__dataclass_fields__} for file in self.files
-        ]
-        return {"profile": self.profile, "system": self.system, "ok": self.ok, "files": files}
-
-
-@dataclass(frozen=True, slots=True)
-class ReadResult:
-    """Plans of files, what was refused of them, and the report."""
-
-    plans: list[Plan]
-    rejected: list[Rejected]
-    report: Report
+from samenloop.source import Context, Page, Rejected, Snapshot, read_snapshot
+from samenloop.source_report import FileReport, MissingField, ReadResult, Report, gather_notes, gather_plans, refusals
 
 
 def check_profile(path: Path | str, files: Sequence[Path] | None = None) -> Report:
@@ -187,10 +65,10 @@ def check_page(source: FileSource, page: Page) -> tuple[FileReport, Snapshot | N
         return report, None
     report.format, report.encoding, report.crs = document.format, document.encoding, _crs(source.profile, document)
     report.rows, report.works, report.plans = len(document.rows), len(works), len(snapshot.records)
-    report.refused = _refused(snapshot.rejected)
+    report.refused = refusals(snapshot.rejected)
     report.missing = _missing(source.profile, works)
-    _gather_notes(report, snapshot.records)
-    _gather_plans(report, [record.plan for record in snapshot.records])
+    gather_notes(report, snapshot.records)
+    gather_plans(report, [record.plan for record in snapshot.records])
     return report, snapshot
 
 
@@ -200,34 +78,12 @@ def _pages(source: FileSource, files: Sequence[Path] | None) -> list[Page]:
         if not found:
             raise BadSettings([f"files: there is no export at {source.profile.files!r}"])
         return found[-1:]
-    pages = []
-    for path in map(Path, files):
-        try:
-            body, modified = path.read_bytes(), datetime.fromtimestamp(path.stat().st_mtime, UTC)
-        except OSError as error:
-            raise BadSettings([f"{path}: cannot be read ({error.strerror})"]) from error
-        taken = min(snapshot_moment(source.profile, path.name, modified, lambda body=body: body), clock.now())
-        pages.append(Page(f"{taken:%Y-%m-%dT%H:%M:%S.%fZ}_", taken, "", str(path), body))
-    return pages
+    return list(named_pages(files, partial(snapshot_moment, source.profile)))
 
 
 def _crs(profile: Profile, document: Document) -> str:
     said = "profile" if profile.crs else "file" if document.crs else "default"
     return f"{profile.crs or border.epsg_of(document.crs or 'EPSG:4326')} ({said})"
-
-
-def _refused(rejected: Iterable[Rejected]) -> list[Refusal]:
-    groups: dict[tuple[str, str | None], list[Rejected]] = {}
-    for record in rejected:
-        groups.setdefault((record.code, record.field), []).append(record)
-    return [
-        Refusal(code, name, len(found), found[0].detail, tuple(_place(record) for record in found[:PLACES]))
-        for (code, name), found in sorted(groups.items(), key=lambda item: -len(item[1]))
-    ]
-
-
-def _place(record: Rejected) -> str:
-    return f"row {record.position}" + (f" ({record.local_id})" if record.local_id else "")
 
 
 def _missing(profile: Profile, works: Sequence[Work]) -> list[MissingField]:
@@ -240,53 +96,3 @@ def _missing(profile: Profile, works: Sequence[Work]) -> list[MissingField]:
             folded = next((k for k in known if k.casefold() == name.casefold()), None)
             result.append(MissingField(name, key, folded or (near[0] if near else None)))
     return result
-
-
-def _gather_notes(report: FileReport, records: Sequence[SourceRecord]) -> None:
-    codes: dict[tuple[str, str], Counter[str]] = {}
-    others: Counter[tuple[str, str | None, str]] = Counter()
-    for note in (note for record in records for note in record.notes):
-        if note.code == "code.unmapped":
-            codes.setdefault((note.detail, note.field or ""), Counter())[note.value or ""] += 1
-        else:
-            others[note.code, note.field, note.detail or note.value or ""] += 1
-    report.unmapped = [Unmapped(key, name, tuple(found.most_common(50))) for (key, name), found in codes.items()]
-    for (code, name, detail), count in others.most_common():
-        kind = {"personal": report.personal, "geometry": report.places}.get(code.partition(".")[0], report.odd)
-        kind.append(Finding(code, name, count, detail))
-
-
-def _gather_plans(report: FileReport, plans: Sequence[Plan]) -> None:
-    report.samples = _samples(plans)
-    report.kept_fields = sorted({name for plan in plans for name in plan.source_fields})
-    for name in ("kind", "phase", "certainty", "visibility", "traffic_impact"):
-        report.counts[name] = dict(Counter(str(getattr(plan, name)) for plan in plans).most_common())
-    report.counts["work_kinds"] = dict(
-        Counter(kind.rpartition(":")[2] for plan in plans for kind in plan.work_kinds or ("none",)).most_common()
-    )
-    report.counts["precision"] = dict(Counter(str(plan.period.precision) for plan in plans).most_common())
-    report.counts["end"] = dict(Counter(str(plan.period.end_kind) for plan in plans).most_common())
-    report.counts["owner"] = dict(Counter(_owner(plan) for plan in plans).most_common(20))
-    report.first_day = min((plan.period.start for plan in plans if plan.period.start), default=None)
-    report.last_day = max((plan.period.end for plan in plans if plan.period.end), default=None)
-    shapes = [border.read_wkb(plan.geometry.wkb) for plan in plans if plan.geometry]
-    report.counts["geometry"] = dict(Counter(shape.geom_type for shape in shapes).most_common())
-    report.bounds_wgs84 = _bounds([plan for plan in plans if plan.geometry], shapes)
-
-
-def _owner(plan: Plan) -> str:
-    return f"{plan.owner.name or 'unknown'} ({'no OIN' if plan.owner.oin.startswith('urn:') else plan.owner.oin})"
-
-
-def _samples(plans: Sequence[Plan]) -> list[Plan]:
-    """The first plan, one from the middle and the last one."""
-    chosen = {0, len(plans) // 2, len(plans) - 1} if plans else set()
-    return [plans[index] for index in sorted(chosen)][:SAMPLES]
-
-
-def _bounds(plans: Sequence[Plan], shapes: Sequence[Any]) -> tuple[float, float, float, float] | None:
-    if not plans or plans[0].geometry is None:
-        return None
-    moved = border.transform(shapely.GeometryCollection(list(shapes)), plans[0].geometry.crs, "EPSG:4326")
-    west, south, east, north = (round(float(value), 5) for value in moved.bounds)
-    return west, south, east, north

@@ -11,12 +11,11 @@ from typing import Any, TypeVar
 from connectors.sources.file_snapshots.code_tables import CodeTable, look_up
 from connectors.sources.file_snapshots.dates import read_date
 from connectors.sources.file_snapshots.documents import Document
-from connectors.sources.file_snapshots.fields import Row, as_text, fields_of, one_line, shape_of
+from connectors.sources.file_snapshots.fields import Row, as_text, fields_of
 from connectors.sources.file_snapshots.fingerprints import fingerprint
-from connectors.sources.file_snapshots.locations import MOST_VERTICES, collect, read_place, thinned
-from connectors.sources.file_snapshots.owners import check_mandate, read_owner, read_parties
-from connectors.sources.file_snapshots.periods import envelope, read_period
-from connectors.sources.file_snapshots.privacy import is_personal, names_a_person
+from connectors.sources.file_snapshots.locations import read_place
+from connectors.sources.file_snapshots.owners import read_owner, read_parties
+from connectors.sources.file_snapshots.periods import read_period
 from connectors.sources.file_snapshots.profile import Profile
 from connectors.sources.file_snapshots.works import Work
 from samenloop import geometry as border
@@ -34,13 +33,17 @@ from samenloop.model import (
     TrafficImpact,
     Visibility,
 )
+from samenloop.owners import check_mandate
+from samenloop.periods import envelope
+from samenloop.places import METRES_IN_A_DEGREE, MOST_VERTICES, collect, thinned
+from samenloop.privacy import is_personal, names_a_person
 from samenloop.source import Note, SourceRecord
+from samenloop.source_settings import REFERENCE_URN
+from samenloop.texts import one_line, shape_of
 
 V = TypeVar("V")
 MOST_FIELDS, LONGEST_FIELD = 50, 500
 LONGEST_TITLE, LONGEST_TEXT = 200, 4000
-METRES_IN_A_DEGREE = 111_320.0
-REFERENCE_URN = "urn:samenloop:reference:"
 
 
 def translate(profile: Profile, work: Work) -> SourceRecord:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from connectors.sources.file_snapshots.documents import Document
-from connectors.sources.file_snapshots.fields import Row, shape_of
+from connectors.sources.file_snapshots.fields import Row
 from connectors.sources.file_snapshots.profile import IdProfile
 from samenloop.errors import Reject
+from samenloop.texts import shape_of
 
 LONGEST_ID = 120
 

@@ -17,14 +17,13 @@ from connectors.sources.file_snapshots.periods import Pair, PeriodProfile
 from connectors.sources.file_snapshots.privacy import Drop
 from connectors.sources.file_snapshots.profile import (
     ContactProfile,
-    GuardProfile,
-    HttpProfile,
     IdProfile,
     ReferenceProfile,
     SnapshotTime,
 )
 from samenloop import yamlfile
 from samenloop.rules.work_kinds import work_kinds
+from samenloop.source_settings import GuardProfile, HttpProfile
 
 ROOT = Path(__file__).parents[4]
 PAGE = (ROOT / "docs" / "sources" / "file-snapshots.md").read_text(encoding="utf-8")

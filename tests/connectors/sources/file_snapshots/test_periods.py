@@ -8,9 +8,10 @@ import pytest
 
 from connectors.sources.file_snapshots.dates import read_date
 from connectors.sources.file_snapshots.fields import Row
-from connectors.sources.file_snapshots.periods import PeriodProfile, duration_days, envelope, read_period
+from connectors.sources.file_snapshots.periods import PeriodProfile, duration_days, read_period
 from samenloop.errors import Reject
 from samenloop.model import EndKind, Period, Precision
+from samenloop.periods import envelope
 
 ZONE = ZoneInfo("Europe/Brussels")
 D = date.fromisoformat

@@ -3,40 +3,51 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from hashlib import sha256
 from typing import Any
 
 import httpx
 import orjson
 
-from connectors.sources.file_snapshots.folders import snapshot_moment
-from connectors.sources.file_snapshots.profile import Profile
 from samenloop import clock
+from samenloop.bodies import Body
 from samenloop.errors import BadSettings, Reject, Retry
 from samenloop.settings import Delivery
 from samenloop.source import Page, snapshot_id
+from samenloop.source_settings import HttpProfile
 from samenloop.webhooks import Destinations
 
-_AGENT = "samenloop (file-snapshots)"
 _CODES = {401: "auth", 403: "auth", 407: "auth", 408: "timeout", 429: "rate-limited", 504: "timeout"}
 
 
 class Download:
-    """Asks one address and yields its answer when it is new. The cursor is JSON: ETag, last modified, hash."""
+    """Asks one address and yields its answer when it is new. The cursor is JSON: ETag, last modified, hash.
+
+    *moment* says when an answer was made, from when it was modified (or now) and its bytes. *accept* is what is asked
+    for, *packed* as in `samenloop.bodies`.
+    """
 
     def __init__(
-        self, profile: Profile, environment: Mapping[str, str], transport: httpx.BaseTransport | None = None
+        self,
+        address: str,
+        http: HttpProfile,
+        *,
+        connector: str,
+        accept: str,
+        max_bytes: int,
+        moment: Callable[[datetime, bytes], datetime],
+        environment: Mapping[str, str],
+        packed: bool = False,
+        transport: httpx.BaseTransport | None = None,
     ) -> None:
-        self.profile = profile
-        http = profile.http
+        self.address, self.http, self.max_bytes, self.moment, self.packed = address, http, max_bytes, moment, packed
         self.destinations = Destinations(
             Delivery(allow_http=http.allow_http, allow_destinations=list(http.allow_destinations))
         )
         self._check_form()
-        headers = {"user-agent": _AGENT, "accept": "application/geo+json, application/json, text/csv, */*;q=0.5"}
+        headers = {"user-agent": f"samenloop ({connector})", "accept": accept, "accept-encoding": "gzip"}
         for name, value in http.headers.items():
             headers[name.lower()] = value if isinstance(value, str) else _secret(value.env, environment)
         self.client = httpx.Client(
@@ -53,7 +64,7 @@ class Download:
         conditions = {"if-none-match": known.get("etag"), "if-modified-since": known.get("modified")}
         try:
             with self.client.stream(
-                "GET", self.profile.files, headers={name: value for name, value in conditions.items() if value}
+                "GET", self.address, headers={name: value for name, value in conditions.items() if value}
             ) as reply:
                 if reply.status_code == 304:
                     return
@@ -65,37 +76,35 @@ class Download:
             raise Retry("http-error", f"the address cannot be read ({type(error).__name__})") from error
         except httpx.InvalidURL as error:
             raise Retry("http-error", "the address is not one that can be asked") from error
-        digest = sha256(body).hexdigest()
-        if digest == known.get("hash"):
+        if body.digest == known.get("hash"):
             return
-        taken = snapshot_moment(self.profile, "", _modified(reply) or clock.now(), lambda: body)
-        new = {"etag": reply.headers.get("etag"), "modified": reply.headers.get("last-modified"), "hash": digest}
-        yield Page(snapshot_id(taken, digest), taken, orjson.dumps(new).decode(), self.profile.files, body)
+        kept = body.close()
+        taken = self.moment(_modified(reply) or clock.now(), kept)
+        new = {"etag": reply.headers.get("etag"), "modified": reply.headers.get("last-modified"), "hash": body.digest}
+        yield Page(snapshot_id(taken, body.digest), taken, orjson.dumps(new).decode(), self.address, kept)
 
-    def _body(self, reply: httpx.Response) -> bytes:
-        limit, until = self.profile.max_megabytes * 1_000_000, time.monotonic() + self.profile.http.timeout_seconds
-        parts, size = [], 0
+    def _body(self, reply: httpx.Response) -> Body:
+        body, until = Body(packed=self.packed), time.monotonic() + self.http.timeout_seconds
         for part in reply.iter_bytes():
-            size += len(part)
-            if size > limit:
-                raise Retry("oversize", f"the answer is larger than {limit} bytes (`max_megabytes`)")
+            body.add(part)
+            if body.size > self.max_bytes:
+                raise Retry("oversize", f"the answer is larger than {self.max_bytes} bytes (`max_megabytes`)")
             if time.monotonic() > until:
                 raise Retry("timeout", "the answer takes too long (`http.timeout_seconds`)")
-            parts.append(part)
         announced = reply.headers.get("content-length")
-        if announced and "content-encoding" not in reply.headers and int(announced) != size:
+        if announced and "content-encoding" not in reply.headers and int(announced) != body.size:
             raise Retry("http-error", "the answer was cut off")
-        return b"".join(parts)
+        return body
 
     def _check_form(self) -> None:
         try:
-            self.destinations.check_form(self.profile.files)
+            self.destinations.check_form(self.address)
         except Reject as error:
             raise BadSettings([f"files: {_words(error)}"]) from error
 
     def _check(self) -> None:
         try:
-            self.destinations.check(self.profile.files)
+            self.destinations.check(self.address)
         except Reject as error:
             raise Retry("http-error", _words(error)) from error
         except Retry as error:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from connectors.sources.file_snapshots.report import FileReport, Finding, Report
 from samenloop import geometry as border
 from samenloop.model import Period, Plan
+from samenloop.source_report import FileReport, Finding, Report
 
 _MEANING = {
     "id.duplicate": "rows share an id with others: taken as one work",
@@ -24,6 +24,13 @@ _MEANING = {
     "geometry.outside-area": "too far away: no location",
     "geometry.not-finite": "coordinates that are no numbers: no location",
     "geometry.simplified": "simplified",
+    "geometry.crs-unexpected": "coordinates in another CRS than degrees: no location",
+    "geometry.reference-only": "only a reference to a location table (Alert-C and the like): no location",
+    "geometry.reference-part": "one part has only a reference to a location table",
+    "geometry.ends-only": "only the ends of a stretch are given: the straight line between them",
+    "geometry.display-point": "only the point for display: extent unknown",
+    "owner.missing": "no name of an owner: an identity of this plan alone",
+    "comment.withheld": "comments that are not for publication, left out",
     "personal.dropped": "dropped",
     "personal.text-withheld": "text withheld: e-mail address, telephone number or BSN",
 }
@@ -54,7 +61,7 @@ def _file(file: FileReport) -> Iterator[str]:
     refused = sum(refusal.count for refusal in file.refused)
     yield (
         f"{file.name}: {file.format}, {file.encoding}, {file.crs}, taken {taken}: "
-        f"{file.rows} rows, {file.works} works, {file.plans} plans, {refused} refused"
+        f"{file.rows} {file.unit}s, {file.works} works, {file.plans} plans, {refused} refused"
     )
     yield from _section("Refused", (_refusal(r.code, r.count, r.detail, r.places) for r in file.refused))
     yield from _section(
@@ -66,6 +73,7 @@ def _file(file: FileReport) -> Iterator[str]:
         (f"{u.key}: {u.field} = {', '.join(f'{code!r} {count}x' for code, count in u.codes)}" for u in file.unmapped),
     )
     yield from _section("Personal data", map(_finding, file.personal))
+    yield from _section("Traffic measures and detours: no plan, no location", _measures(file))
     yield from _section("Places", [*map(_finding, file.places), *_where(file)])
     yield from _section("Odd", map(_finding, file.odd))
     yield from _section("Plans", (f"{name}: {_counts(counts)}" for name, counts in file.counts.items() if counts))
@@ -91,6 +99,13 @@ def _finding(finding: Finding) -> str:
     name = f"{finding.field}: " if finding.field else ""
     detail = f" ({finding.detail})" if finding.detail else ""
     return f"{finding.count}x {name}{about}{detail}"
+
+
+def _measures(file: FileReport) -> Iterator[str]:
+    if file.measures:
+        yield f"{sum(file.measures.values())}: {_counts(file.measures)}"
+    if file.measures_only:
+        yield f"{file.unit}s that hold nothing else: {file.measures_only}"
 
 
 def _counts(counts: dict[str, int]) -> str:
