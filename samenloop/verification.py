@@ -67,7 +67,8 @@ class Verifier:
         letters = frozenset(header(record, "ce_id") for record in self._window.read("dead-letters"))
         subjects: list[Subject] = []
         for number, committed in read.items():
-            part = _Part(self._codec, self._window, number, starts[number], letters, self._hub.hub.allow_test_oin)
+            part = _Part(self._codec, self._window, number, start=starts[number], letters=letters)
+            part.allow_test_oin = self._hub.hub.allow_test_oin
             part.fold(committed, ends[number])
             found.waiting += part.waiting
             found.moving |= part.moving
@@ -139,12 +140,12 @@ class Verifier:
     def _note(self, starts: Offsets, found: Compared) -> None:
         if found.given:
             found.notes.append(
-                f"{found.given} plans rest on changes older than plan-changes keeps (400 days): their states were taken "
-                "as they stand, and only findings about them were verified"
+                f"{found.given} plans rest on changes older than plan-changes keeps (400 days): their states were "
+                "taken as they stand, and only findings about them were verified"
             )
         elif any(starts.values()):
             found.notes.append(
-                "the oldest changes are no longer kept: what they led to was verified by what came after"
+                "the oldest changes are no longer kept; what came of them was verified by the changes after them"
             )
         if found.moving:
             found.notes.append(f"{len(found.moving)} plans changed while this ran and were left out: run it again")
@@ -157,11 +158,9 @@ def _still(expected: Expected, moving: set[str]) -> bool:
 class _Part:
     """One partition of `plan-changes` with the plan states in the partition of the same number."""
 
-    def __init__(
-        self, codec: Codec, window: Window, number: int, start: int, letters: frozenset[str], allow_test_oin: bool
-    ) -> None:
+    def __init__(self, codec: Codec, window: Window, number: int, *, start: int, letters: frozenset[str]) -> None:
         self._codec, self._window, self._number, self._start = codec, window, number, start
-        self._letters, self._allow_test_oin = letters, allow_test_oin
+        self._letters, self.allow_test_oin = letters, True
         self._seen: dict[str, list[Seen]] = {}
         self._last: dict[str, Record] = {}
         self._known: dict[str, Known] = {}
@@ -227,7 +226,7 @@ class _Part:
             return
         key = change.key
         known = self._known.get(key) or self._before.get(key)
-        said = conservation.ruling(known, change, allow_test_oin=self._allow_test_oin)
+        said = conservation.ruling(known, change, allow_test_oin=self.allow_test_oin)
         if said is not Ruling.ACCEPTED or isinstance(change.claim, Reject):
             if known is not None:
                 self._known.setdefault(key, known)

@@ -31,7 +31,7 @@ title: naam
 period: [van, tot]
 visibility: PARTNERS
 """
-PARTS = {"stream consolidate", "stream detect", "stream notify", "sink webhook", "source town"}
+PARTS = {"stream consolidate", "stream detect", "stream notify", "sink webhook", "source town", "conservation"}
 
 
 def export(*numbers: int) -> str:
