@@ -53,9 +53,7 @@ def run_watch(hub: Hub, codec: Codec, stop: threading.Event, *, on_ready: Callab
             try:
                 hours.turn(clock.now())
             except Retry as error:
-                _log.warning(
-                    "conservation.waiting", "Kafka does not answer; the hour is judged later.", code=error.code
-                )
+                _log.warning("conservation.waiting", "Kafka does not answer; the hour waits.", code=error.code)
             stop.wait(LOOK_EVERY_SECONDS)
     finally:
         tail.close()

@@ -50,6 +50,11 @@ class Compared:
     unjudged: int = 0
     notes: list[str] = field(default_factory=list)
 
+    @property
+    def settled(self) -> bool:
+        """Whether the hub stood still enough to say something: nothing waits, and few plans moved."""
+        return not self.waiting and len(self.moving) * 20 <= self.plans + len(self.moving)
+
 
 class Verifier:
     """Looks at one hub. Calls raise Retry when Kafka does not answer."""

@@ -40,6 +40,7 @@ OfTopic = Annotated[str | None, Parameter(name="--topic", help="Only records tha
 Since = Annotated[
     str | None, Parameter(name="--since", help="Only set aside since: a date (2027-01-31) or an age (90m, 24h, 7d).")
 ]
+All = Annotated[bool, Parameter(name="--all", negative=(), help="All that wait.")]
 By = Annotated[str | None, Parameter(name="--by", help="Who decides; default: the user who runs this.")]
 
 

@@ -72,11 +72,11 @@ def _compare(verifier: Verifier, ends: dict[int, int], patience: float) -> Compa
     """Look until nothing is waiting and nothing differs, or patience ends; a difference that stays is believed."""
     until = time.monotonic() + patience
     found = verifier.look(ends)
-    while (found.waiting or found.states or found.judged) and time.monotonic() < until:
+    while (not found.settled or found.states or found.judged) and time.monotonic() < until:
         time.sleep(_PAUSE_SECONDS)
         before, found = found, verifier.look(ends)
         same = (before.states, before.judged) == (found.states, found.judged)
-        if same and not found.waiting and not found.moving and time.monotonic() > until - patience / 2:
+        if same and found.settled and time.monotonic() > until - patience / 2:
             break
     return found
 
@@ -84,7 +84,7 @@ def _compare(verifier: Verifier, ends: dict[int, int], patience: float) -> Compa
 def _code(accounts: list[Account], compared: Compared) -> int:
     if compared.states or compared.judged or any(account.missing for account in accounts):
         return DIFFERS
-    return NOT_VERIFIED if compared.waiting else HOLDS
+    return HOLDS if compared.settled else NOT_VERIFIED
 
 
 def _tell(accounts: list[Account], compared: Compared, since: float, rule_version: str) -> None:
