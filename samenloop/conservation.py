@@ -136,13 +136,13 @@ def _most(poll: SourcePoll) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A record of `plan-changes`; *claim* is what it says, or why it cannot be read."""
+    """A record of `plan-changes`; *claim* is what it says, or why it cannot be read. None: it was not looked at."""
 
     partition: int
     offset: int
     key: str
     event_id: str
-    claim: Claim | Reject
+    claim: Claim | Reject | None = None
 
     @property
     def place(self) -> str:
@@ -169,7 +169,9 @@ class Seen:
 
 
 def ruling(known: Known | None, change: Change, *, allow_test_oin: bool = True) -> Ruling | Reject:
-    """Judge a change again by the pure rules."""
+    """Judge a change again by the pure rules. Raises ValueError for one that was not looked at."""
+    if change.claim is None:
+        raise ValueError(f"{change.place} was not read")
     if isinstance(change.claim, Reject):
         return change.claim
     try:
@@ -244,7 +246,7 @@ def _judged(account: Account, change: Change, known: Known | None, states: Seque
         account.differs(Difference("refused without a dead letter", change.event_id, change.place, detail))
     elif said is not Ruling.ACCEPTED:
         account.became["duplicates" if said is Ruling.DUPLICATE else "stale"] += 1
-    elif not isinstance(change.claim, Reject):
+    elif isinstance(change.claim, Claim):
         after = accept(known, change.claim)
         if forgotten and states and states[-1].known.revision >= after.revision:
             account.became["revisions"] += 1

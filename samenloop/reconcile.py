@@ -159,7 +159,7 @@ class Reconciler:
         }
         left = []
         for record in self._window.read("plan-changes", [number], starts={number: first}, ends={number: last}):
-            change = Change(number, record.offset, record.key, header(record, "ce_id"), Reject("", ""))
+            change = Change(number, record.offset, record.key, header(record, "ce_id"))
             if UUID(change.state_id).bytes in states:
                 account.became["revisions"] += 1
             elif change.letter_id in log.letters:

@@ -18,7 +18,7 @@ from typing import Final
 from samenloop import conservation
 from samenloop.changes_log import header, read_change, read_state
 from samenloop.conservation import Change, Difference, Seen
-from samenloop.consolidate import Known, Ruling, accept
+from samenloop.consolidate import Claim, Known, Ruling, accept
 from samenloop.contract import Codec
 from samenloop.errors import Reject
 from samenloop.kafka.window import Offsets, Window
@@ -217,7 +217,7 @@ class _Part:
     def _read_before(self) -> None:
         """Retention took changes away: what was known before those that are left, the states of then say."""
         ids = {
-            Change(self._number, record.offset, record.key, "", Reject("", "")).state_id
+            Change(self._number, record.offset, record.key, "").state_id
             for record in self._window.read("plan-changes", [self._number])
         }
         for key, states in self._seen.items():
@@ -232,7 +232,7 @@ class _Part:
         key = change.key
         known = self._known.get(key) or self._before.get(key)
         said = conservation.ruling(known, change, allow_test_oin=self.allow_test_oin)
-        if said is not Ruling.ACCEPTED or isinstance(change.claim, Reject):
+        if said is not Ruling.ACCEPTED or not isinstance(change.claim, Claim):
             if known is not None:
                 self._known.setdefault(key, known)
             return

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +11,7 @@ from cyclopts import Parameter
 from samenloop import clock
 from samenloop.cli.options import Config, Json, codec_of, hub_of, reaching
 from samenloop.cli.output import emit, say, warn
+from samenloop.contract import to_json
 from samenloop.errors import BadSettings
 
 if TYPE_CHECKING:
@@ -133,8 +133,8 @@ def _form(accounts: list[Account], compared: Compared, code: int, rule_version: 
         "holds": code == HOLDS,
         "verified": code != NOT_VERIFIED,
         "seconds": round(seconds, 1),
-        "accounts": [asdict(account) for account in accounts],
-        "states": {"compared": compared.plans, "differences": [asdict(found) for found in compared.states[:100]]},
+        "accounts": to_json(accounts),
+        "states": {"compared": compared.plans, "differences": to_json(compared.states[:100])},
         "findings": {
             "compared": compared.findings,
             "today": compared.today,

@@ -39,8 +39,8 @@ def change(offset: int, plan: int, hour: int, content: int | None) -> Change:
     key = f"{SYSTEM}:plan:{plan}"
     kind = ChangeKind.DELETED if content is None else ChangeKind.UPDATED
     claim = Claim(
-        key=key, source=SYSTEM, event_id=f"e{plan}-{hour}-{content}", subject_id=key, change=kind, system=SYSTEM, oin=OIN,
-        hops=9 if content == -1 else 0, recorded_at=NOW + timedelta(hours=hour), sequence=0,
+        key=key, source=SYSTEM, event_id=f"e{plan}-{hour}-{content}", subject_id=key, change=kind, system=SYSTEM,
+        oin=OIN, hops=9 if content == -1 else 0, recorded_at=NOW + timedelta(hours=hour), sequence=0,
         content_hash=None if content is None else bytes([content % 256]), phase=Phase.DESIGN,
         plan_id=None if content is None else key, plan_system=None if content is None else SYSTEM,
         owner_oin=None if content is None else OIN,

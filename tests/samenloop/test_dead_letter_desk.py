@@ -85,8 +85,8 @@ def change(name: str) -> model.PlanChanged:
     hashed = content_hash(plan)
     event_id = change_event_id(plan.id, "s:1", model.ChangeKind.CREATED, hashed)
     return model.PlanChanged(
-        plan_id=plan.id, change=model.ChangeKind.CREATED, validity=model.Validity(NOW), recorded_at=NOW, ingested_at=NOW,
-        origin=model.Origin(system_oin(SYSTEM), SYSTEM, event_id), content_hash=hashed, plan=plan,
+        plan_id=plan.id, change=model.ChangeKind.CREATED, validity=model.Validity(NOW), recorded_at=NOW,
+        ingested_at=NOW, origin=model.Origin(system_oin(SYSTEM), SYSTEM, event_id), content_hash=hashed, plan=plan,
     )  # fmt: skip
 
 
@@ -123,7 +123,9 @@ def test_a_replay_that_helps_and_a_second_one_that_changes_nothing(
     """The record becomes a plan state, in mode replay; the letter leaves the list; once more is a repeat."""
     said = change("helps")
     letter = set_aside(hub, codec, change_output(codec, said))
-    code, (result,) = samenloop("replay", str(letter.id), "--by", "anna", "--because", "schema registered", "--wait", "60")
+    code, (result,) = samenloop(
+        "replay", str(letter.id), "--by", "anna", "--because", "schema registered", "--wait", "60"
+    )
     refused_now = samenloop("replay", str(letter.id))
     again = samenloop("replay", str(letter.id), "--again", "--wait", "60")
     _, shown = samenloop("show", str(letter.id))
@@ -154,7 +156,10 @@ def test_a_replay_that_fails_again_is_linked(samenloop: Samenloop, hub: Hub, cod
     assert (code, result["status"]) == (1, "FAILED_AGAIN")
     assert "it failed again" in result["detail"]
     assert [(x["id"], x["replay_of"], x["attempts"]) for x in listed] == [(str(second.id), str(first.id), 2)]
-    assert [h for h in second.headers if h.name == "ce_id"] == [model.Header("ce_id", b"1"), model.Header("ce_id", b"2")]
+    assert [h for h in second.headers if h.name == "ce_id"] == [
+        model.Header("ce_id", b"1"),
+        model.Header("ce_id", b"2"),
+    ]
     assert max(x.attempts for x in letters(hub, codec)) == 3
     assert third.value == b"not avro"
 

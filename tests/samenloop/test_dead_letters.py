@@ -47,7 +47,8 @@ def test_what_was_done_last_counts() -> None:
 
 
 headers = st.lists(
-    st.tuples(st.sampled_from(["ce_id", "ce_hubmode", "ce_replayof", "ce_attempt", "x"]), st.binary(max_size=6)), max_size=6
+    st.tuples(st.sampled_from(["ce_id", "ce_hubmode", "ce_replayof", "ce_attempt", "x"]), st.binary(max_size=6)),
+    max_size=6,
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -121,13 +121,12 @@ def change(of: model.Plan, at: datetime) -> model.PlanChanged:
     )  # fmt: skip
 
 
-@pytest.fixture
-def paper(local_stack: LocalStack, tmp_path: Path) -> Paper:
-    """A fresh hub with topics and schemas; no process runs."""
-    path = tmp_path / "hub.yaml"
+def fresh(stack: LocalStack, folder: Path) -> Paper:
+    """Return a hub with topics and schemas of its own; no process runs."""
+    path = folder / "hub.yaml"
     path.write_text(
-        f"kafka: {{bootstrap_servers: '{local_stack.bootstrap}', prefix: 'v{secrets.token_hex(4)}.'}}\n"
-        f"registry: {{url: '{local_stack.registry_url}'}}\nhub: {{clock: '{DAY}'}}\n"
+        f"kafka: {{bootstrap_servers: '{stack.bootstrap}', prefix: 'v{secrets.token_hex(4)}.'}}\n"
+        f"registry: {{url: '{stack.registry_url}'}}\nhub: {{clock: '{DAY}'}}\n"
     )
     assert run(["schemas", "register", "--config", str(path)]) == 0
     assert run(["topics", "apply", "--config", str(path)]) == 0
@@ -135,33 +134,48 @@ def paper(local_stack: LocalStack, tmp_path: Path) -> Paper:
     return Paper(hub, Codec.from_registry(hub.registry.url, hub.kafka.prefix), path)
 
 
-Verify = Callable[..., tuple[int, dict[str, Any]]]
+@pytest.fixture
+def paper(local_stack: LocalStack, tmp_path: Path) -> Paper:
+    """A hub of this test alone."""
+    return fresh(local_stack, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def played(local_stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Paper:
+    """A hub where all is well: two systems whose works meet, a change, a repeat, a poison record. Left as it was."""
+    paper = fresh(local_stack, tmp_path_factory.mktemp("hub"))
+    paper.deliver(SYSTEMS[0], range(4))
+    paper.deliver(SYSTEMS[1], range(3))
+    paper.deliver(SYSTEMS[0], [1], week=1)
+    again = paper.records("plan-changes")[0]
+    headers = [("ce_hubmode", b"replay"), *(header for header in again.headers if header[0] != "ce_hubmode")]
+    paper.write(Output("plan-changes", again.key, again.value, tuple(headers)))
+    paper.write(Output("plan-changes", "poison", b"?"))
+    paper.work()
+    return paper
+
+
+Said = tuple[int, dict[str, Any]]
+Verify = Callable[[Paper], Said]
 
 
 @pytest.fixture
-def verify(paper: Paper, capsys: pytest.CaptureFixture[str]) -> Verify:
+def verify(capsys: pytest.CaptureFixture[str]) -> Verify:
     """Run the command with little patience; returns its exit code and what it says as JSON."""
 
-    def command(*arguments: str) -> tuple[int, dict[str, Any]]:
+    def command(paper: Paper) -> Said:
         capsys.readouterr()
-        code = run(["verify", "--config", str(paper.file), "--patience", "0.1", "--json", *arguments])
+        code = run(["verify", "--config", str(paper.file), "--patience", "0.1", "--json"])
         return code, json.loads(capsys.readouterr().out)
 
     return command
 
 
-def test_all_holds(paper: Paper, verify: Verify, capsys: pytest.CaptureFixture[str]) -> None:
-    """Two systems whose works meet, repeats and unreadable records among them: exit code 0, and words that say so."""
-    paper.deliver(SYSTEMS[0], range(4))
-    paper.deliver(SYSTEMS[1], range(3))
-    paper.deliver(SYSTEMS[0], [1], week=1)
-    again = paper.records("plan-changes")[0]
-    paper.write(Output("plan-changes", again.key, again.value, (("ce_hubmode", b"replay"), *(
-        header for header in again.headers if header[0] != "ce_hubmode"))), Output("plan-changes", "poison", b"?"))  # fmt: skip
-    paper.work()
-    code, said = verify()
+def test_all_holds(played: Paper, verify: Verify, capsys: pytest.CaptureFixture[str]) -> None:
+    """Repeats and poison among the records: exit code 0, every record accounted for, and words that say so."""
+    code, said = verify(played)
     capsys.readouterr()
-    words = run(["verify", "--config", str(paper.file), "--patience", "0"]), capsys.readouterr().out
+    words = run(["verify", "--config", str(played.file), "--patience", "0"]), capsys.readouterr().out
 
     accounts = {account["pipeline"]: account for account in said["accounts"]}
     assert (code, said["holds"], said["states"]["compared"]) == (0, True, 7), said
@@ -175,18 +189,13 @@ def test_all_holds(paper: Paper, verify: Verify, capsys: pytest.CaptureFixture[s
     assert "The truth is true" in words[1]
 
 
-def test_an_empty_hub_is_true(verify: Verify) -> None:
-    """Nothing came in, nothing is missing."""
-    assert verify()[0] == 0
-
-
 def test_a_missing_state_and_its_change_are_named(paper: Paper, verify: Verify) -> None:
     """A state that was never written: the account names the change, the comparison the plan, the finding is wrong."""
     lost = plan_id(SYSTEMS[0], "2")
     paper.deliver(SYSTEMS[0], range(4))
     paper.deliver(SYSTEMS[1], range(3))
     paper.work(lose=lambda output: output.key == lost)
-    code, said = verify()
+    code, said = verify(paper)
 
     account = next(account for account in said["accounts"] if account["pipeline"] == "consolidate")
     assert code == 3
@@ -196,11 +205,9 @@ def test_a_missing_state_and_its_change_are_named(paper: Paper, verify: Verify) 
     assert all("is missing" in line for line in said["findings"]["differences"])
 
 
-def test_wrong_findings_are_named(paper: Paper, verify: Verify) -> None:
+def test_wrong_findings_are_named(played: Paper, verify: Verify) -> None:
     """A finding that nobody could judge so, one with a changed measure, and one that was removed."""
-    paper.deliver(SYSTEMS[0], range(4))
-    paper.deliver(SYSTEMS[1], range(3))
-    paper.work()
+    paper = played
     held = {record.key: record for record in paper.records("conflicts")}
     (first, second, *_), conflicts = sorted(held), paper.codec
     told = conflicts.decode("conflicts", held[first].value or b"", held[first].headers)
@@ -211,7 +218,10 @@ def test_wrong_findings_are_named(paper: Paper, verify: Verify) -> None:
         Output("conflicts", first, conflicts.encode("conflicts", changed), held[first].headers),
         Output("conflicts", second, None),
     )
-    code, said = verify()
+    code, said = verify(paper)
+    paper.write(Output("conflicts", str(invented.id), None))
+    paper.write(*(Output("conflicts", key, held[key].value, held[key].headers) for key in (first, second)))
+    mended, _ = verify(paper)
 
     lines = "\n".join(said["findings"]["differences"])
     assert code == 3
@@ -219,13 +229,13 @@ def test_wrong_findings_are_named(paper: Paper, verify: Verify) -> None:
     assert f"{first} CLASH.WORKS: overlap_days is 1" in lines
     assert f"{second} CLASH.WORKS: is missing between" in lines
     assert said["states"]["differences"] == []
+    assert mended == 0
 
 
-def test_wrong_states_are_named(paper: Paper, verify: Verify) -> None:
+def test_wrong_states_are_named(played: Paper, verify: Verify) -> None:
     """A state that no change led to, and one that says something else than its change."""
-    paper.deliver(SYSTEMS[0], range(2))
-    paper.work()
-    record = paper.records("plan-states")[0]
+    paper = played
+    record = {record.key: record for record in paper.records("plan-states")}[plan_id(SYSTEMS[0], "1")]
     state: model.PlanState = paper.codec.decode("plan-states", record.value or b"", record.headers)
     other = replace(state, plan=replace(state.plan, title="Forged"))
     strange = replace(state, plan_id=f"{state.plan_id}9")
@@ -233,12 +243,18 @@ def test_wrong_states_are_named(paper: Paper, verify: Verify) -> None:
         Output("plan-states", record.key, paper.codec.encode("plan-states", other), record.headers, record.partition),
         Output("plan-states", strange.plan_id, paper.codec.encode("plan-states", strange), record.headers),
     )
-    code, said = verify()
+    code, said = verify(paper)
+    paper.write(
+        Output("plan-states", record.key, record.value, record.headers, record.partition),
+        Output("plan-states", strange.plan_id, None, record.headers),
+    )
+    mended, _ = verify(paper)
 
     assert code == 3
     assert {(x["what"], x["id"]) for x in said["states"]["differences"]} == {
         ("wrong state", record.key), ("state that should not be there", strange.plan_id),
     }  # fmt: skip
+    assert mended == 0
 
 
 def test_a_forged_poll_and_a_change_that_nobody_told_of(paper: Paper) -> None:
@@ -260,10 +276,12 @@ def test_a_forged_poll_and_a_change_that_nobody_told_of(paper: Paper) -> None:
 
 
 def test_what_waits_is_not_verified(paper: Paper, verify: Verify) -> None:
-    """Changes that `consolidate` has not read are neither right nor wrong: exit code 4."""
+    """An empty hub is true. Changes that `consolidate` has not read are neither right nor wrong: exit code 4."""
+    empty, _ = verify(paper)
     paper.deliver(SYSTEMS[0], range(2))
-    code, said = verify()
+    code, said = verify(paper)
 
+    assert empty == 0
     assert (code, said["waiting"], said["verified"]) == (4, 2, False)
     assert not any(account["missing"] for account in said["accounts"])
 
@@ -333,29 +351,29 @@ def test_the_watch_judges_an_hour_when_it_is_due() -> None:
     assert (first, gauge._value.get()) == (3, 0)
 
 
-@pytest.fixture
-def letters(paper: Paper) -> Iterator[Letters]:
-    yield Letters(paper.codec, since=clock.now() - timedelta(minutes=1))
-
-
-def test_the_watch_shows_what_waits(paper: Paper, letters: Letters) -> None:
+def test_the_watch_shows_what_waits() -> None:
     """Depth and age of the letters that wait, by origin; what was dealt with is counted and waits no more."""
-    now = clock.now()
-    record = Record("plan-changes", 0, 0, "k", b"x", (), 0)
-    first, second = (
-        dead_letter(replace(record, offset=n), reason=model.DeadReason.SCHEMA, code="c", detail="d", stage="consolidate",
-                    now=now - timedelta(minutes=n)) for n in (1, 2)
-    )  # fmt: skip
-    done = model.DeadLetterState(letter_id=second.id, status=model.DeadLetterStatus.DISCARDED, at=now, by="me")
-    paper.write(letter_output(paper.codec, HUB, first), letter_output(paper.codec, HUB, second))
-    letters.take(paper.records("dead-letters"))
-    letters.show()
+    now, codec = clock.now(), Codec.offline()
+    letters = Letters(codec, since=now - timedelta(minutes=1))
+
+    def take(topic: str, value: Any) -> None:
+        letters.take([Record(topic, 0, 0, "k", codec.encode(topic, value), (), 0)])
+        letters.show()
+
+    def letter(number: int) -> model.DeadLetter:
+        record = Record("plan-changes", 0, number, "k", b"x", (), 0)
+        at = now - timedelta(minutes=number)
+        return dead_letter(record, reason=model.DeadReason.SCHEMA, code="c", detail="d", stage="consolidate", now=at)
+
     depth = metrics.DLQ_DEPTH_RECORDS.labels(topic="plan-changes")
     oldest = metrics.DLQ_OLDEST_RECORD_TIMESTAMP_SECONDS.labels(topic="plan-changes")
+    first, second = letter(1), letter(2)
+    for value in (first, second, second):
+        take("dead-letters", value)
     before = depth._value.get(), oldest._value.get()
-    paper.write(Output("dead-letter-states", str(second.id), paper.codec.encode("dead-letter-states", done)))
-    letters.take(paper.records("dead-letter-states"))
-    letters.show()
+    done = model.DeadLetterState(letter_id=second.id, status=model.DeadLetterStatus.DISCARDED, at=now, by="me")
+    take("dead-letter-states", done)
+    take("dead-letters", second)
 
     assert before == (2, pytest.approx(second.failed_at.timestamp()))
     assert (depth._value.get(), oldest._value.get()) == (1, pytest.approx(first.failed_at.timestamp()))
