@@ -259,13 +259,17 @@ def _judged(account: Account, change: Change, known: Known | None, states: Seque
 
 @dataclass(frozen=True, slots=True)
 class AlertSeen:
-    """An alert in the log: its sink has *passed* it, or it is still due. *elsewhere*: another channel carries it."""
+    """An alert in the log: its sink has *passed* it, or it is still due. *elsewhere*: another channel carries it.
+
+    *offered* is the number of the attempt, above 1 for a replay; the same offer made twice may be one or two sendings.
+    """
 
     id: UUID
     place: str
     letter_id: str
     passed: bool
     elsewhere: bool = False
+    offered: int = 1
 
 
 FINAL: Final = {
@@ -295,15 +299,16 @@ def deliver_account(
         ends = finals.get(alert_id, ())
         account.went_in += len(those)
         account.became.update(FINAL[outcome] for outcome in ends[: len(those)])
-        left = len(those) - len(ends)
-        if left < 0:
+        if (surplus := len(ends) - len(those)) > 0:
             detail = f"alert {alert_id} has {len(ends)} final receipts, it was sent out {len(those)} times"
-            account.differs(Difference("alert ended twice", str(alert_id), those[-1].place, detail), -left)
-            continue
+            account.differs(Difference("alert ended twice", str(alert_id), those[-1].place, detail), surplus)
+        repeats = len(those) - len({alert.offered for alert in those})
+        left = max(len(those) - len(ends), 0)
         for name, count in (
             ("still due", sum(not alert.passed for alert in those)),
             ("another channel", sum(alert.passed and alert.elsewhere for alert in those)),
             ("dead letters", sum(alert.passed and alert.letter_id in letters for alert in those)),
+            ("the same offer again", repeats),
         ):
             account.became[name] += min(left, count)
             left -= min(left, count)

@@ -31,7 +31,7 @@ from samenloop.conservation import (
 )
 from samenloop.contract import Codec, read_envelope
 from samenloop.contract.cloudevents import read_timestamp
-from samenloop.contract.dead_letters import letter_id
+from samenloop.contract.dead_letters import attempt_of, letter_id
 from samenloop.errors import Reject
 from samenloop.identity import uuid_of
 from samenloop.kafka.window import Offsets, Window
@@ -208,7 +208,8 @@ class Reconciler:
                 letter = str(letter_id("alerts", record.partition, record.offset, SINK))
                 behind = record.offset < passed[record.partition]
                 place = f"alerts {record.partition}@{record.offset}"
-                alerts.append(AlertSeen(alert_id, place, letter, behind, record.key in others))
+                seen = AlertSeen(alert_id, place, letter, behind, record.key in others, attempt_of(record.headers))
+                alerts.append(seen)
         finals = self._finals(None if again else self._window.at("receipts", start), wanted)
         return deliver_account(alerts, finals, letters)
 

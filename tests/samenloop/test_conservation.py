@@ -175,6 +175,7 @@ def test_changes_without_a_poll() -> None:
 
 
 ALERT = AlertSeen(UUID(int=5), "alerts 0@1", "letter", passed=True)
+AGAIN = replace(ALERT, offered=2)
 
 
 @pytest.mark.parametrize(
@@ -186,9 +187,12 @@ ALERT = AlertSeen(UUID(int=5), "alerts 0@1", "letter", passed=True)
         ([replace(ALERT, passed=False)], [], (), 0, {"still due": 1}),
         ([replace(ALERT, elsewhere=True)], [], (), 0, {"another channel": 1}),
         ([ALERT], [Outcome.DELIVERED, Outcome.DELIVERED], (), 1, {"delivered": 1}),
-        ([ALERT, ALERT], [Outcome.REFUSED, Outcome.DELIVERED], (), 0, {"refused": 1, "delivered": 1}),
+        ([ALERT, AGAIN], [Outcome.REFUSED, Outcome.DELIVERED], (), 0, {"refused": 1, "delivered": 1}),
         ([ALERT, replace(ALERT, passed=False)], [Outcome.REFUSED], (), 0, {"refused": 1, "still due": 1}),
-        ([ALERT, ALERT], [Outcome.REFUSED], (), 1, {"refused": 1}),
+        ([ALERT, AGAIN], [Outcome.REFUSED], (), 1, {"refused": 1}),
+        ([ALERT, AGAIN, AGAIN], [Outcome.REFUSED] * 2, (), 0, {"refused": 2, "the same offer again": 1}),
+        ([ALERT, AGAIN, AGAIN], [Outcome.EXPIRED] * 3, (), 0, {"expired": 3}),
+        ([ALERT, AGAIN, AGAIN], [Outcome.REFUSED], (), 1, {"refused": 1, "the same offer again": 1}),
     ],
 )
 def test_every_alert_ends_once_each_time_it_is_sent_out(
