@@ -65,13 +65,13 @@ def codec(hub: Hub) -> Codec:
 
 
 @pytest.fixture
-def samenloop(hub_file: Path, capsys: pytest.CaptureFixture[str]) -> Samenloop:
+def samenloop(hub_file: Path, capfd: pytest.CaptureFixture[str]) -> Samenloop:
     """Run a `dead-letters` command; returns its exit code and what it says as JSON."""
 
     def command(*arguments: str) -> tuple[int, Any]:
-        capsys.readouterr()
+        capfd.readouterr()
         code = run(["dead-letters", *arguments, "--json", "--config", str(hub_file)])
-        said = capsys.readouterr()
+        said = capfd.readouterr()
         return code, json.loads(said.out) if said.out else said.err
 
     return command
