@@ -81,6 +81,7 @@ def read_account(polls: Iterable[Poll]) -> Account:
             words = " + ".join(f"{count} {name}" for name, count in counts.items())
             detail = f"{poll.source} read {poll.read} records, but {words} make {sum(counts.values())}"
             account.differs(Difference("poll does not add up", str(poll.id), found.place, detail), abs(off))
+    account.became = +account.became
     return account
 
 

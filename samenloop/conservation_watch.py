@@ -123,6 +123,7 @@ class Letters:
         self._waiting: dict[UUID, _Waiting] = {}
         self._origins: dict[UUID, _Waiting] = {}
         self._closed: set[UUID] = set()
+        self._shown: set[str] = set()
 
     def take(self, records: Iterable[Record]) -> None:
         """Take what was set aside, and what was done about it, in any order."""
@@ -149,9 +150,9 @@ class Letters:
         """Set the gauges; called at each scrape, from another thread."""
         with self._lock:
             rows = list(self._waiting.values())
-            origins = {row.origin for row in self._origins.values()}
+            self._shown |= {row.origin for row in self._origins.values()}
         depth = Counter(row.origin for row in rows)
-        for origin in origins:
+        for origin in sorted(self._shown):
             oldest = min((row.since for row in rows if row.origin == origin), default=0.0)
             metrics.DLQ_DEPTH_RECORDS.labels(topic=origin).set(depth[origin])
             metrics.DLQ_OLDEST_RECORD_TIMESTAMP_SECONDS.labels(topic=origin).set(oldest)

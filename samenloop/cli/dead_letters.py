@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from samenloop import clock, dead_letters
+from samenloop.cli import dead_letter_words as words
 from samenloop.cli.options import Config, Json, Limit, codec_of, hub_of, reaching
 from samenloop.cli.output import emit, say, table, warn
-from samenloop.contract import Codec, to_json
-from samenloop.dead_letters import Entry, Wanted, Way
-from samenloop.errors import BadSettings, Reject
-from samenloop.model import DeadLetter, DeadLetterStatus, DeadReason
+from samenloop.dead_letters import Entry, Wanted
+from samenloop.errors import BadSettings
+from samenloop.model import DeadLetterStatus, DeadReason
 
 if TYPE_CHECKING:
     from samenloop.dead_letter_desk import Desk, Result
@@ -65,11 +65,11 @@ def list_(
     found = [entry for entry in every if wanted.takes(entry)]
     shown = found[-limit:]
     if json:
-        emit([_form(entry) for entry in shown])
+        emit([words.form(entry) for entry in shown])
     elif not shown:
-        say("No record was set aside." if not every else _nothing(every, wanted))
+        say("No record was set aside." if not every else words.nothing(every, wanted))
     else:
-        table(("ID", "SET ASIDE (UTC)", "BY", "CODE", "KEY", "STATE", "WHY"), [_row(entry) for entry in shown])
+        table(("ID", "SET ASIDE (UTC)", "BY", "CODE", "KEY", "STATE", "WHY"), [words.row(entry) for entry in shown])
         if len(found) > len(shown):
             say(f"{len(found) - len(shown)} older ones are not shown; --limit shows more.")
         say("`samenloop dead-letters show ID` shows one whole, `replay` offers it again, `discard` closes it.")
@@ -100,13 +100,13 @@ def show(
         warn("\n".join(problems))
         return 1
     (entry,) = found
-    decoded = _decoded(entry.letter, codec)
+    plain = words.decoded(entry.letter, codec)
     if raw:
         sys.stdout.buffer.write(entry.letter.value or b"")
     elif json:
-        emit({**_form(entry), "decoded": decoded})
+        emit({**words.form(entry), "decoded": plain})
     else:
-        _describe(entry, decoded)
+        words.describe(entry, plain)
     return 0
 
 
@@ -210,7 +210,9 @@ def _chosen(found: list[Entry], ids: Sequence[str], wanted: Wanted, *, everythin
             raise BadSettings(["IDS and options were given, expected one or the other"])
         picked, problems = dead_letters.chosen(found, ids)
         problems += [
-            f"{entry.letter.id}: {_state(entry)}; nothing is done" for entry in picked if not wanted.takes(entry)
+            f"{entry.letter.id}: {words.state_words(entry)}; nothing is done"
+            for entry in picked
+            if not wanted.takes(entry)
         ]
         if problems:
             raise BadSettings(problems)
@@ -233,105 +235,6 @@ def _told(results: Sequence[Result], json: bool, *, good: Sequence[DeadLetterSta
     for result in () if json else results:
         say(f"{str(result.entry.letter.id)[:8]}  {result.status or 'NOT DONE'}: {result.detail}.")
     return 0 if all(result.status in good for result in results) else 1
-
-
-def _nothing(every: Sequence[Entry], wanted: Wanted) -> str:
-    done = sum(not entry.open for entry in every)
-    if wanted.all_open:
-        return f"No record waits; {done} were dealt with, --all shows them."
-    return "No such record was set aside."
-
-
-def _state(entry: Entry) -> str:
-    """Return in words where an entry stands; an open one says what a replay would mean."""
-    if entry.status is None:
-        words = {Way.AGAIN: "waits", Way.AT_SOURCE: "mend at source", Way.NOT_KEPT: "send again"}
-        again = f", attempt {entry.letter.attempts}" if entry.letter.attempts > 1 else ""
-        return words[dead_letters.way(entry.letter)] + again
-    return entry.status.lower().replace("_", " ")
-
-
-def _row(entry: Entry) -> tuple[str, ...]:
-    x = entry.letter
-    return (
-        str(x.id)[:8],
-        f"{x.failed_at:%Y-%m-%d %H:%M:%S}",
-        x.stage,
-        x.code,
-        _key(x),
-        _state(entry),
-        _short(x.detail),
-    )
-
-
-def _form(entry: Entry) -> dict[str, object]:
-    return {
-        **to_json(entry.letter),
-        "status": entry.status or "OPEN",
-        "replay": dead_letters.way(entry.letter),
-        "replay_of": dead_letters.predecessor(entry.letter),
-        "successor": entry.successor,
-        "done": to_json(entry.done),
-    }
-
-
-def _describe(entry: Entry, decoded: object) -> None:
-    letter = entry.letter
-    place = f"{letter.topic} partition {letter.partition} offset {letter.offset}" if letter.topic else "not from Kafka"
-    for label, text in (
-        ("id", letter.id),
-        ("set aside", f"{letter.failed_at:%Y-%m-%d %H:%M:%S} UTC by {letter.stage}"),
-        ("why", f"{letter.detail} ({letter.code}, {letter.reason.lower()})"),
-        ("try again", "may help" if letter.retryable else "will not help: the record itself must change"),
-        ("state", _state(entry)),
-        ("attempt", letter.attempts),
-        ("replay of", dead_letters.predecessor(letter) or "-"),
-        ("became", entry.successor or "-"),
-        ("read from", place),
-        ("system", letter.system or "-"),
-        ("key", _key(letter)),
-    ):
-        say(f"{label:10} {text}")
-    for done in entry.done:
-        why = f": {done.reason}" if done.reason else ""
-        say(f"done       {done.at:%Y-%m-%d %H:%M:%S} UTC {done.status.lower().replace('_', ' ')} by {done.by}{why}")
-    for header in letter.headers:
-        say(f"header     {header.name}: {'(null)' if header.value is None else _text(header.value)}")
-    if letter.value is None:
-        say("value      " + ("too large to keep; its SHA-256 is kept" if letter.value_sha256 else "null"))
-    else:
-        say(f"value      {len(letter.value)} bytes\n{_text(letter.value)}")
-    if decoded is not None:
-        say("decoded")
-        emit(decoded)
-
-
-def _decoded(letter: DeadLetter, codec: Codec) -> object:
-    if letter.value is None or letter.topic is None:
-        return None
-    try:
-        headers = tuple((header.name, header.value or b"") for header in letter.headers)
-        return to_json(codec.decode(letter.topic, letter.value, headers))
-    except (Reject, KeyError):
-        return None
-
-
-def _text(content: bytes) -> str:
-    """Return text as text, everything else as hexadecimal."""
-    try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError:
-        return content.hex(" ")
-    return text if all(sign.isprintable() or sign in "\n\r\t" for sign in text) else content.hex(" ")
-
-
-def _key(letter: DeadLetter) -> str:
-    return _short(_text(letter.key or b""), 40)
-
-
-def _short(text: str, length: int = 100) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= length else line[: length - 1] + "…"
 
 
 def _instant(text: str, now: datetime) -> datetime:
