@@ -54,7 +54,7 @@ class Desk:
         """Note that these letters need nothing more; they stay in the topic until it forgets them."""
         states = [state_of(entry, DeadLetterStatus.DISCARDED, by=by, reason=reason, now=now) for entry in found]
         publish(self._hub.kafka, [state_output(self._codec, self._source, state) for state in states])
-        return [Result(entry, DeadLetterStatus.DISCARDED, "discarded") for entry in found]
+        return [Result(entry, DeadLetterStatus.DISCARDED, f"noted, by {by}: {reason}") for entry in found]
 
     def replay(
         self, found: Sequence[Entry], *, by: str, now: datetime, reason: str | None = None, wait_seconds: float = 30.0

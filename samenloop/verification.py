@@ -167,9 +167,9 @@ class _Part:
         self._codec, self._window, self._number, self._start = codec, window, number, start
         self._letters, self.allow_test_oin = letters, True
         self._seen: dict[str, list[Seen]] = {}
-        self._last: dict[str, Record] = {}
+        self._last: dict[str, tuple[str, PlanState | None]] = {}
         self._known: dict[str, Known] = {}
-        self._value: dict[str, Record] = {}
+        self._value: dict[str, tuple[str, Plan | None]] = {}
         self._loose: set[str] = set()
         self._before: dict[str, Known] = {}
         self.moving: set[str] = set()
@@ -190,9 +190,8 @@ class _Part:
     def compare(self, found: Compared) -> Iterator[tuple[Plan, int]]:
         """Compare with the plan states; yield each plan that there is, with its revision, as it was worked out."""
         for key in sorted(self._known.keys() | self._last.keys()):
-            known, record = self._known.get(key), self._last.get(key)
-            state = self._state(record)
-            if known is None and self._start and record is not None:
+            known, state = self._known.get(key), self._state(key)
+            if known is None and self._start and key in self._last:
                 if state is not None:
                     found.given += 1
                     yield state.plan, state.revision
@@ -208,11 +207,11 @@ class _Part:
     def _read_states(self) -> None:
         for record in self._window.read("plan-states", [self._number]):
             try:
-                seen, _ = read_state(self._codec, record)
+                seen, state = read_state(self._codec, record)
             except Reject:
                 continue  # nobody could read it: what it ought to say is found missing
             self._seen.setdefault(record.key, []).append(seen)
-            self._last[record.key] = record
+            self._last[record.key] = f"plan-states {record.partition}@{record.offset}", state
 
     def _read_before(self) -> None:
         """Retention took changes away: what was known before those that are left, the states of then say."""
@@ -226,20 +225,20 @@ class _Part:
                 self._before[key] = old
 
     def _take(self, record: Record) -> None:
-        change, _ = read_change(self._codec, record)
+        change, said = read_change(self._codec, record)
         if change.letter_id in self._letters:
             return
         key = change.key
         known = self._known.get(key) or self._before.get(key)
-        said = conservation.ruling(known, change, allow_test_oin=self.allow_test_oin)
-        if said is not Ruling.ACCEPTED or not isinstance(change.claim, Claim):
+        ruling = conservation.ruling(known, change, allow_test_oin=self.allow_test_oin)
+        if ruling is not Ruling.ACCEPTED or not isinstance(change.claim, Claim):
             if known is not None:
                 self._known.setdefault(key, known)
             return
         taken = accept(known, change.claim)
         if known is None or known.content_hash is None:
             self._begin(change, taken, known)
-        self._known[key], self._value[key] = taken, record
+        self._known[key], self._value[key] = taken, (change.place, said.plan if said else None)
 
     def _begin(self, change: Change, taken: Known, known: Known | None) -> None:
         """A first revision: 1, unless older changes are gone. A return goes on, unless the removal was forgotten."""
@@ -249,25 +248,21 @@ class _Part:
         if seen is not None and (change.key in self._loose or seen.revision == 1):
             taken.revision = seen.revision
 
-    def _state(self, record: Record | None) -> PlanState | None:
-        return None if record is None else read_state(self._codec, record)[1]
+    def _state(self, key: str) -> PlanState | None:
+        return self._last[key][1] if key in self._last else None
 
     def _plan(self, key: str) -> Plan | None:
         """Return the plan as its last change gave it, else as the state before the log gave it."""
-        record = self._value.get(key)
-        if record is not None:
-            said = read_change(self._codec, record)[1]
-            return said.plan if said else None
-        state = self._state(self._last.get(key))
+        if key in self._value:
+            return self._value[key][1]
+        state = self._state(key)
         return state.plan if state else None
 
     def _differences(
         self, key: str, known: Known | None, plan: Plan | None, state: PlanState | None
     ) -> Iterator[Difference]:
-        record = self._last.get(key)
-        place = f"plan-states {record.partition}@{record.offset}" if record else f"plan-states {self._number}"
-        source = self._value.get(key)
-        cause = f"plan-changes {self._number}@{source.offset}" if source else "no change"
+        place = self._last[key][0] if key in self._last else f"plan-states {self._number}"
+        cause = self._value[key][0] if key in self._value else "no change"
         if known is None or plan is None:
             if state is not None:
                 why = "no change led to it" if known is None else f"{cause} removed the plan"
