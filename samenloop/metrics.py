@@ -242,6 +242,29 @@ DLQ_RECORDS_TOTAL = _counter(
     topic=TOPIC,
     reason=("malformed", "schema", "validation", "authorisation", "loop", "oversize", "delivery", "internal"),
 )
+DLQ_DEPTH_RECORDS = _gauge(
+    "dlq_depth_records", "Dead letters waiting for a decision, by the topic or source they came from.", topic=TOPIC
+)
+DLQ_OLDEST_RECORD_TIMESTAMP_SECONDS = _gauge(
+    "dlq_oldest_record_timestamp_seconds",
+    "When the oldest dead letter that waits was set aside, 0 when none.",
+    topic=TOPIC,
+)
+DLQ_REPLAYED_TOTAL = _counter(
+    "dlq_replayed_total",
+    "Dead letters dealt with, by the topic or source they came from.",
+    topic=TOPIC,
+    outcome=("ok", "failed_again", "discarded"),
+)
+
+RECONCILIATION_DIFFERENCE_RECORDS = _gauge(
+    "reconciliation_difference_records",
+    "Records not accounted for in the last closed hour, and in earlier ones that still do not add up.",
+    pipeline=("read", "publish", "consolidate", "deliver"),
+)
+RECONCILIATION_JUDGED_TIMESTAMP_SECONDS = _gauge(
+    "reconciliation_judged_timestamp_seconds", "End of the last hour that was judged."
+).labels()
 
 PLANS_BY_PHASE = _gauge(
     "plans_by_phase",

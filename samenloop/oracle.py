@@ -49,6 +49,13 @@ def batch_findings(
     subjects = sorted(
         (subject for subject in found if not isinstance(subject, Gone)), key=lambda subject: subject.plan_id
     )
+    return findings_among(subjects, rules, today, metric_crs=metric_crs)
+
+
+def findings_among(
+    subjects: list[Subject], rules: Rules, today: date, *, metric_crs: str = "EPSG:28992"
+) -> dict[str, Expected]:
+    """Return every open finding among matchable plans on *today*, by finding id."""
     return {
         str(finding_id(ruling.rule_id, (a.plan_id, b.plan_id))): Expected(
             ruling, tuple(sorted(((a.plan_id, a.revision), (b.plan_id, b.revision))))

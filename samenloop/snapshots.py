@@ -65,13 +65,17 @@ class Memory:
 
 @value
 class Counts:
-    """What became of the records of a snapshot; a removed one was not in it and counts as read all the same."""
+    """What became of the records of a snapshot; a removed one was not in it and counts as read all the same.
+
+    *published* are the changes of it on their way: a plan that was over already is removed without one.
+    """
 
     created: int = 0
     updated: int = 0
     removed: int = 0
     unchanged: int = 0
     rejected: int = 0
+    published: int = 0
 
     @property
     def read(self) -> int:
@@ -192,9 +196,10 @@ class _Judge:
         self.first = memory.snapshot_id is None
         self.created = self.updated = self.removed = self.unchanged = 0
         self.added = self.vanished = self.changed = 0
+        self.published = 0
 
     def counts(self, rejected: int) -> Counts:
-        return Counts(self.created, self.updated, self.removed, self.unchanged, rejected)
+        return Counts(self.created, self.updated, self.removed, self.unchanged, rejected, self.published)
 
     def step(self) -> Step:
         return Step(self.added, self.vanished, self.changed)
@@ -226,6 +231,7 @@ class _Judge:
             if state.snapshot_id == self.snapshot.id:  # removed before a crash half-way
                 self.removed += 1
                 self.vanished += 1
+                self.published += not state.absences
             return None
         if not state.absences:
             self.vanished += 1
@@ -233,7 +239,8 @@ class _Judge:
             return None
         if state.phase in CLOSED or state.plan is None:
             self.removed += 1
-            return Effect(replace(state, snapshot_id=self.snapshot.id, gone=True, absences=0))
+            # gone without a word: its absences stay, so that it is known after a crash half-way
+            return Effect(replace(state, snapshot_id=self.snapshot.id, gone=True, absences=state.absences + 1))
         if state.last_end is not None and state.last_end < self.snapshot.day:
             self.removed += 1
             plan = replace(state.plan, phase=Phase.COMPLETED)
@@ -261,6 +268,7 @@ class _Judge:
 
     def _again(self, record: SourceRecord, state: SourceState, hashed: bytes) -> Effect | None:
         """Count a record whose change of this snapshot was published before a crash half-way."""
+        self.published += 1
         if state.sequence == 1:
             self.created += 1
             self.added += 1
@@ -285,6 +293,7 @@ class _Judge:
         state: SourceState | None,
         fingerprint: bytes | None,
     ) -> Effect:
+        self.published += 1
         sequence = (state.sequence if state else 0) + 1
         change = self._change(plan.id, kind, hashed, sequence)
         changed_fields = changed_pointers(state.plan, plan) if state and state.plan else ()
@@ -302,6 +311,7 @@ class _Judge:
         return Effect(remembered, replace(change, plan=plan, changed_fields=changed_fields))
 
     def _delete(self, state: SourceState, plan: Plan) -> Effect:
+        self.published += 1
         change = self._change(plan.id, ChangeKind.DELETED, None, state.sequence + 1)
         remembered = SourceState(
             source=self.speaker.source,

@@ -49,6 +49,7 @@ def poll_of(
         unchanged=counts.unchanged,
         rejected=counts.rejected,
         newest_record_at=page.taken_at if page else None,
+        published=counts.published,
     )
 
 

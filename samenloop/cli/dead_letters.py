@@ -1,73 +1,78 @@
-"""`samenloop dead-letters list|show`."""
+"""`samenloop dead-letters list|show|replay|discard`."""
 
 from __future__ import annotations
 
+import getpass
 import re
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from samenloop import clock
+from samenloop import clock, dead_letters
+from samenloop.cli import dead_letter_words as words
 from samenloop.cli.options import Config, Json, Limit, codec_of, hub_of, reaching
-from samenloop.cli.output import emit, say, table
-from samenloop.contract import Codec, to_json
-from samenloop.errors import BadSettings, Reject
-from samenloop.model import DeadLetter
-from samenloop.settings import Hub
+from samenloop.cli.output import emit, say, table, warn
+from samenloop.dead_letters import Entry, Wanted
+from samenloop.errors import BadSettings
+from samenloop.model import DeadLetterStatus, DeadReason
+
+if TYPE_CHECKING:
+    from samenloop.dead_letter_desk import Desk, Result
 
 _AGE = re.compile(r"(\d{1,6})([mhd])")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
+Ids = Annotated[str, Parameter(name="IDS")]
+Reason = Annotated[
+    DeadReason | None, Parameter(name="--reason", help="Only of this class, such as validation or delivery.")
+]
+Code = Annotated[
+    str | None, Parameter(name="--code", help="Only with this code; `geometry` takes all that begin with `geometry.`.")
+]
+Source = Annotated[str | None, Parameter(name="--source", help="Only of this source, system or stage.")]
+OfTopic = Annotated[str | None, Parameter(name="--topic", help="Only records that were read from this topic.")]
+Since = Annotated[
+    str | None, Parameter(name="--since", help="Only set aside since: a date (2027-01-31) or an age (90m, 24h, 7d).")
+]
+All = Annotated[bool, Parameter(name="--all", negative=(), help="All that wait.")]
+By = Annotated[str | None, Parameter(name="--by", help="Who decides; default: the user who runs this.")]
+
+
 def list_(
     *,
-    source: str | None = None,
-    code: str | None = None,
-    topic: str | None = None,
-    since: str | None = None,
+    reason: Reason = None,
+    code: Code = None,
+    source: Source = None,
+    topic: OfTopic = None,
+    since: Since = None,
+    all_: Annotated[
+        bool, Parameter(name="--all", negative=(), help="Also those that were offered again or discarded.")
+    ] = False,
     limit: Limit = 50,
     config: Config = None,
     json: Json = False,
 ) -> None:
-    """Show the records that were set aside, the newest last.
-
-    Parameters
-    ----------
-    source
-        Only of this source or stage.
-    code
-        Only with this code; a first part such as `geometry` takes all that begin with it.
-    topic
-        Only records that were read from this topic.
-    since
-        Only set aside since then: a date (2027-01-31) or an age (90m, 24h, 7d).
-    """
-    after = _instant(since, clock.now()) if since else None
-    hub = hub_of(config)
-    found = [
-        letter
-        for letter in _letters(hub, codec_of(hub))
-        if (source is None or source in (letter.stage, letter.system) or _source_of(letter) == source)
-        and (code is None or letter.code == code or letter.code.startswith(f"{code}."))
-        and (topic is None or letter.topic == topic)
-        and (after is None or letter.failed_at >= after)
-    ]
-    shown = sorted(found, key=lambda letter: letter.failed_at)[-limit:]
+    """Show the records that were set aside and wait for a decision, the newest last."""
+    wanted = _wanted(reason, code, source, topic, since, whatever_was_done=all_)
+    with _desk(config) as desk:
+        every = desk.entries()
+    found = [entry for entry in every if wanted.takes(entry)]
+    shown = found[-limit:]
     if json:
-        emit([to_json(letter) for letter in shown])
+        emit([words.form(entry) for entry in shown])
     elif not shown:
-        say("No record was set aside." if not (source or code or topic or since) else "No such record was set aside.")
+        say("No record was set aside." if not every else words.nothing(every, wanted))
     else:
-        rows = [
-            (str(x.id)[:8], f"{x.failed_at:%Y-%m-%d %H:%M:%S}", x.stage, x.code, _key(x), _short(x.detail))
-            for x in shown
-        ]
-        table(("ID", "SET ASIDE (UTC)", "BY", "CODE", "KEY", "WHY"), rows)
+        table(("ID", "SET ASIDE (UTC)", "BY", "CODE", "KEY", "STATE", "WHY"), [words.row(entry) for entry in shown])
         if len(found) > len(shown):
             say(f"{len(found) - len(shown)} older ones are not shown; --limit shows more.")
-        say("`samenloop dead-letters show ID` shows one whole.")
+        say("`samenloop dead-letters show ID` shows one whole, `replay` offers it again, `discard` closes it.")
 
 
 def show(
@@ -78,7 +83,7 @@ def show(
     config: Config = None,
     json: Json = False,
 ) -> int:
-    """Show one record that was set aside: reason, headers, original bytes, and what they decode to.
+    """Show one record that was set aside: reason, headers, original bytes, what they decode to, and what was done.
 
     Parameters
     ----------
@@ -89,83 +94,147 @@ def show(
     """
     hub = hub_of(config)
     codec = codec_of(hub)
-    found = {letter.id: letter for letter in _letters(hub, codec) if str(letter.id).startswith(id_.lower())}
-    if len(found) != 1:
-        say(f"{len(found) or 'No'} records that were set aside have an id that begins with {id_}.")
+    with _desk(config) as desk:
+        found, problems = dead_letters.chosen(desk.entries(), [id_])
+    if problems:
+        warn("\n".join(problems))
         return 1
-    (letter,) = found.values()
+    (entry,) = found
+    plain = words.decoded(entry.letter, codec)
     if raw:
-        sys.stdout.buffer.write(letter.value or b"")
+        sys.stdout.buffer.write(entry.letter.value or b"")
     elif json:
-        emit({**to_json(letter), "decoded": _decoded(letter, codec)})
+        emit({**words.form(entry), "decoded": plain})
     else:
-        _describe(letter, _decoded(letter, codec))
+        words.describe(entry, plain)
     return 0
 
 
-def _letters(hub: Hub, codec: Codec) -> list[DeadLetter]:
-    from samenloop.kafka import read_topic
+def replay(
+    *ids: Ids,
+    all_: Annotated[
+        bool, Parameter(name="--all", negative=(), help="All that wait, as far as the options say.")
+    ] = False,
+    reason: Reason = None,
+    code: Code = None,
+    source: Source = None,
+    topic: OfTopic = None,
+    since: Since = None,
+    again: Annotated[
+        bool, Parameter(name="--again", negative=(), help="Also those that were offered again or discarded before.")
+    ] = False,
+    because: Annotated[str | None, Parameter(name="--because", help="What was mended, for the record.")] = None,
+    by: By = None,
+    wait: Annotated[float, Parameter(name="--wait", help="Seconds to wait for what comes of it.")] = 30.0,
+    config: Config = None,
+    json: Json = False,
+) -> int:
+    """Offer records that were set aside again, in their order, to the topic they came from; say what came of each.
 
-    with reaching(hub):
-        records = [record for record in read_topic(hub.kafka, "dead-letters") if record.value is not None]
-        return [codec.decode("dead-letters", record.value or b"", record.headers) for record in records]
+    Key, value and headers are the original ones; the record is marked as a replay. Offering it twice changes nothing:
+    plans and alerts know what they have had. Ends with 1 when one failed again or cannot be offered.
 
-
-def _describe(letter: DeadLetter, decoded: object) -> None:
-    place = f"{letter.topic} partition {letter.partition} offset {letter.offset}" if letter.topic else "not from Kafka"
-    for label, text in (
-        ("id", letter.id),
-        ("set aside", f"{letter.failed_at:%Y-%m-%d %H:%M:%S} UTC by {letter.stage}"),
-        ("why", f"{letter.detail} ({letter.code}, {letter.reason.lower()})"),
-        ("try again", "may help" if letter.retryable else "will not help: the record itself must change"),
-        ("read from", place),
-        ("system", letter.system or "-"),
-        ("key", _key(letter)),
-    ):
-        say(f"{label:10} {text}")
-    for header in letter.headers:
-        say(f"header     {header.name}: {'(null)' if header.value is None else _text(header.value)}")
-    if letter.value is None:
-        say("value      " + ("too large to keep; its SHA-256 is kept" if letter.value_sha256 else "null"))
-    else:
-        say(f"value      {len(letter.value)} bytes\n{_text(letter.value)}")
-    if decoded is not None:
-        say("decoded")
-        emit(decoded)
-
-
-def _decoded(letter: DeadLetter, codec: Codec) -> object:
-    if letter.value is None or letter.topic is None:
-        return None
-    try:
-        headers = tuple((header.name, header.value or b"") for header in letter.headers)
-        return to_json(codec.decode(letter.topic, letter.value, headers))
-    except (Reject, KeyError):
-        return None
+    Parameters
+    ----------
+    ids
+        Their ids, or the first characters of them. Without, the options choose, or --all.
+    """
+    wanted = _wanted(reason, code, source, topic, since, whatever_was_done=again)
+    with _desk(config) as desk:
+        found = _chosen(desk.entries(), ids, wanted, everything=all_)
+        results = desk.replay(found, by=by or getpass.getuser(), reason=because, now=clock.now(), wait_seconds=wait)
+    return _told(results, json, good=(DeadLetterStatus.TAKEN, DeadLetterStatus.REPLAYED))
 
 
-def _text(content: bytes) -> str:
-    """Return text as text, everything else as hexadecimal."""
-    try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError:
-        return content.hex(" ")
-    return text if all(sign.isprintable() or sign in "\n\r\t" for sign in text) else content.hex(" ")
+def discard(
+    *ids: Ids,
+    because: Annotated[str, Parameter(name="--because", help="Why nothing more is needed, for the record.")],
+    all_: Annotated[
+        bool, Parameter(name="--all", negative=(), help="All that wait, as far as the options say.")
+    ] = False,
+    reason: Reason = None,
+    code: Code = None,
+    source: Source = None,
+    topic: OfTopic = None,
+    since: Since = None,
+    by: By = None,
+    config: Config = None,
+    json: Json = False,
+) -> int:
+    """Note that records that were set aside need nothing more. They leave the list; `--all` still shows them.
+
+    Parameters
+    ----------
+    ids
+        Their ids, or the first characters of them. Without, the options choose, or --all.
+    """
+    if not because.strip():
+        raise BadSettings(["--because: is empty, expected the reason in words"])
+    wanted = _wanted(reason, code, source, topic, since)
+    with _desk(config) as desk:
+        found = _chosen(desk.entries(), ids, wanted, everything=all_)
+        results = desk.discard(found, by=by or getpass.getuser(), reason=because, now=clock.now())
+    return _told(results, json, good=(DeadLetterStatus.DISCARDED,))
 
 
-def _key(letter: DeadLetter) -> str:
-    return _short(_text(letter.key or b""), 40)
+@contextmanager
+def _desk(config: Path | None) -> Iterator[Desk]:
+    from samenloop.dead_letter_desk import Desk
+    from samenloop.kafka.window import Window
+
+    hub = hub_of(config)
+    codec = codec_of(hub)
+    with reaching(hub), Window(hub.kafka) as window:
+        yield Desk(hub, codec, window)
 
 
-def _source_of(letter: DeadLetter) -> str | None:
-    """Return the name of the source when one set the record aside: the stage is then ``source.<name>``."""
-    kind, _, name = letter.stage.partition(".")
-    return name if kind == "source" else None
+def _wanted(
+    reason: DeadReason | None,
+    code: str | None,
+    source: str | None,
+    topic: str | None,
+    since: str | None,
+    *,
+    whatever_was_done: bool = False,
+) -> Wanted:
+    after = _instant(since, clock.now()) if since else None
+    return Wanted(
+        reason=reason, code=code, source=source, topic=topic, since=after, whatever_was_done=whatever_was_done
+    )
 
 
-def _short(text: str, length: int = 100) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= length else line[: length - 1] + "…"
+def _chosen(found: list[Entry], ids: Sequence[str], wanted: Wanted, *, everything: bool) -> list[Entry]:
+    """Return the entries that are meant. Raises BadSettings when that is not clear."""
+    if ids:
+        if everything or not wanted.all_open:
+            raise BadSettings(["IDS and options were given, expected one or the other"])
+        picked, problems = dead_letters.chosen(found, ids)
+        problems += [
+            f"{entry.letter.id}: {words.state_words(entry)}; nothing is done"
+            for entry in picked
+            if not wanted.takes(entry)
+        ]
+        if problems:
+            raise BadSettings(problems)
+        return picked
+    if wanted.all_open and not everything:
+        raise BadSettings(["no record is named: give IDS, options such as --code, or --all"])
+    return [entry for entry in found if wanted.takes(entry)]
+
+
+def _told(results: Sequence[Result], json: bool, *, good: Sequence[DeadLetterStatus]) -> int:
+    if json:
+        emit(
+            [
+                {"id": x.entry.letter.id, "status": x.status, "detail": x.detail, "successor": x.successor}
+                for x in results
+            ]
+        )
+    elif not results:
+        say("No such record waits.")
+    for result in () if json else results:
+        say(f"{str(result.entry.letter.id)[:8]}  {result.status or 'NOT DONE'}: {result.detail}.")
+    return 0 if all(result.status in good for result in results) else 1
 
 
 def _instant(text: str, now: datetime) -> datetime:

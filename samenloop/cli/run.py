@@ -1,4 +1,4 @@
-"""`samenloop run source|stream|sink NAME…`: what a container runs.
+"""`samenloop run source|stream|sink NAME…` and `samenloop run conservation`: what a container runs.
 
 One name runs in this process. Several names run as one child process each, supervised as `samenloop up` does: they
 share no interpreter, so that one that hangs or dies takes nobody along and its watchdog is its own.
@@ -76,6 +76,19 @@ def sink(*names: str, slot: Slot = "0", config: Config = None) -> int:
         `webhook`; all that are installed when none is given.
     """
     return _stages("sink", names, slot, config)
+
+
+def conservation(*, config: Config = None) -> int:
+    """Count what came in and what became of it, from the topics: every hour, half an hour after its end.
+
+    Shows records that are not accounted for and dead letters that wait as metrics; joins no group, changes nothing.
+    """
+    hub = hub_of(config)
+    with _process(hub, "conservation", live_seconds=POLL_SECONDS) as life:
+        from samenloop.conservation_watch import run_watch
+
+        run_watch(hub, codec_of(hub), _Turning(life), on_ready=life.health.become_ready)
+    return 0
 
 
 def _stages(kind: Literal["stream", "sink"], names: Sequence[str], slot: str, config: Path | None) -> int:

@@ -44,7 +44,7 @@ def up(*, local: bool = False, config: Config = None) -> int:
 
 
 def parts_of(hub: Hub, config: Path | None) -> list[Part]:
-    """Return what runs: every stage, every sink, every source of the settings.
+    """Return what runs: every stage, every sink, every source of the settings, and who counts what became of it all.
 
     With a `metrics.port`, the parts count up from it in this order; without, each takes a free port.
     """
@@ -55,11 +55,18 @@ def parts_of(hub: Hub, config: Path | None) -> list[Part]:
         *(("sink", name) for name in plugins.names("sinks")),
         *(("source", name) for name in hub.sources),
     ]
-    ports = [hub.metrics.port + index if hub.metrics.port else 0 for index in range(len(names))]
-    return [
+    ports = [hub.metrics.port + index if hub.metrics.port else 0 for index in range(len(names) + 1)]
+    parts = [
         part(kind, name, config, env={"SAMENLOOP_METRICS__PORT": str(port)})
-        for (kind, name), port in zip(names, ports, strict=True)
+        for (kind, name), port in zip(names, ports, strict=False)
     ]
+    return [*parts, _conservation(config, ports[-1])]
+
+
+def _conservation(config: Path | None, port: int) -> Part:
+    command = [sys.executable, "-m", "samenloop.cli", "run", "conservation"]
+    command += ["--config", str(config)] if config else []
+    return Part("conservation", command, {"SAMENLOOP_METRICS__PORT": str(port), "SAMENLOOP_LOGS__FORM": "json"})
 
 
 def part(

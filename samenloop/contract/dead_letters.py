@@ -9,10 +9,14 @@ from uuid import UUID
 from samenloop.errors import Reject
 from samenloop.identity import uuid_of
 from samenloop.model import DeadLetter, DeadReason, Header
-from samenloop.stage import Record
+from samenloop.stage import Headers, Record
 
 LARGEST_VALUE = 900_000
 """Bytes. Above it only the digest is kept: a record must stay under the broker's one megabyte."""
+
+REPLAY_OF, ATTEMPT = "ce_replayof", "ce_attempt"
+"""Headers of a record that is offered again: the dead letter it comes from, and the number of this attempt."""
+_MOST_ATTEMPTS = 1000
 
 _REASONS = {
     "envelope": DeadReason.MALFORMED,
@@ -45,7 +49,7 @@ def dead_letter(
     value = record.value
     large = value is not None and len(value) > LARGEST_VALUE
     return DeadLetter(
-        id=_id(record.topic, str(record.partition), str(record.offset), stage),
+        id=letter_id(record.topic, record.partition, record.offset, stage),
         code=code,
         detail=detail,
         stage=stage,
@@ -60,12 +64,24 @@ def dead_letter(
         value=None if large else value,
         value_sha256=None if value is None else sha256(value).digest(),
         headers=tuple(Header(name, content) for name, content in record.headers),
+        attempts=attempt_of(record.headers),
     )
 
 
 def rejected(record: Record, error: Reject, *, stage: str, now: datetime) -> DeadLetter:
     """Return the dead letter of a record that *stage* refused with *error*."""
     return dead_letter(record, reason=reason_of(error.code), code=error.code, detail=error.detail, stage=stage, now=now)
+
+
+def attempt_of(headers: Headers) -> int:
+    """Return which attempt a record is, from 1: what its headers say where it is offered again."""
+    text = next((content for name, content in headers if name == ATTEMPT), b"1")
+    return min(max(int(text), 1), _MOST_ATTEMPTS) if text.isdigit() and len(text) < 6 else 1
+
+
+def letter_id(topic: str, partition: int, offset: int, stage: str) -> UUID:
+    """Return the id of the dead letter that *stage* makes of the record at a place."""
+    return _id(topic, str(partition), str(offset), stage)
 
 
 def _id(*parts: str) -> UUID:

@@ -76,6 +76,7 @@ TOPICS: dict[str, Topic] = {
         _compacted("source-states", model.SourceState, "source, LF, record", 3),
         _compacted("alert-states", model.AlertState, "subscription id, LF, subject id", 12),
         _compacted("partners", model.Partner, "organisation number", 3),
+        _deleted("dead-letter-states", model.DeadLetterState, "dead letter id", 1, days=60),
     )
 }
 """Every topic of the hub by its name, without prefix and version."""

@@ -144,6 +144,11 @@ def log_starts(admin: AdminClient, partitions: Collection[TopicPartition]) -> di
     return _offsets(admin, partitions, _OffsetSpec.earliest(), committed=False)
 
 
+def log_offsets_at(admin: AdminClient, partitions: Collection[TopicPartition], timestamp_ms: int) -> dict[int, int]:
+    """Return the first offset written at or after an instant, -1 where there is none. One topic at a time."""
+    return _offsets(admin, partitions, _OffsetSpec.for_timestamp(timestamp_ms), committed=False)
+
+
 def _offsets(
     admin: AdminClient, partitions: Collection[TopicPartition], which: Any, *, committed: bool
 ) -> dict[int, int]:

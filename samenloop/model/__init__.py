@@ -14,6 +14,7 @@ from samenloop.model.codes import (
     Clearance,
     ContactKind,
     Cooperation,
+    DeadLetterStatus,
     DeadReason,
     Digest,
     EndKind,
@@ -49,7 +50,7 @@ from samenloop.model.findings import (
     Reply,
     ScorePart,
 )
-from samenloop.model.operations import DeadLetter, Header, Partner, SourcePoll, SourceState
+from samenloop.model.operations import DeadLetter, DeadLetterState, Header, Partner, SourcePoll, SourceState
 from samenloop.model.plans import (
     NOTHING,
     Contact,
@@ -83,6 +84,8 @@ __all__ = [
     "ContactKind",
     "Cooperation",
     "DeadLetter",
+    "DeadLetterState",
+    "DeadLetterStatus",
     "DeadReason",
     "DeliveryReceipt",
     "Digest",

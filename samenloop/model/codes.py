@@ -291,6 +291,16 @@ class DeadReason(StrEnum):
     INTERNAL = "INTERNAL"
 
 
+class DeadLetterStatus(StrEnum):
+    """What was done about a dead letter (nl: afhandeling). REPLAYED: offered again, its outcome not known yet."""
+
+    UNKNOWN = "UNKNOWN"
+    REPLAYED = "REPLAYED"
+    TAKEN = "TAKEN"
+    FAILED_AGAIN = "FAILED_AGAIN"
+    DISCARDED = "DISCARDED"
+
+
 class PollOutcome(StrEnum):
     """How a poll of a source ended."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from uuid import UUID
 
-from samenloop.model.codes import Clearance, DeadReason, PartnerStatus, Phase, PollOutcome
+from samenloop.model.codes import Clearance, DeadLetterStatus, DeadReason, PartnerStatus, Phase, PollOutcome
 from samenloop.model.plans import Plan
 from samenloop.value import value
 
@@ -42,10 +42,30 @@ class DeadLetter:
 
 
 @value(kw_only=True)
+class DeadLetterState:
+    """What was done about a dead letter; the last one counts (nl: afhandeling van onbestelbaar bericht).
+
+    *attempt* is the number of the attempt it speaks of, *topic* where the record was offered again, *successor* the
+    letter that it became when that failed.
+    """
+
+    letter_id: UUID
+    status: DeadLetterStatus
+    at: datetime
+    by: str
+    reason: str | None = None
+    attempt: int = 1
+    topic: str | None = None
+    successor: UUID | None = None
+
+
+@value(kw_only=True)
 class SourcePoll:
     """One poll of a source. read = created + updated + removed + unchanged + rejected, always.
 
-    A removed record was not in the page that was read; *read* counts it all the same, as judged.
+    A removed record was not in the page that was read; *read* counts it all the same, as judged. *published* are the
+    changes written for the page: created + updated + removed, but for plans that were over already and are removed
+    without a word. None in polls of a version that did not say.
     """
 
     id: UUID
@@ -64,6 +84,7 @@ class SourcePoll:
     unchanged: int = 0
     rejected: int = 0
     newest_record_at: datetime | None = None
+    published: int | None = None
 
 
 @value(kw_only=True)

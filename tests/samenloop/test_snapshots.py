@@ -199,6 +199,7 @@ def test_following_the_changes_gives_the_plans_that_are_there(story: list[dict[i
         for change in found.changes:
             truth[change.plan_id] = change.plan
         assert found.counts.read == len(plans) + found.counts.removed
+        assert found.counts.published == len(list(found.changes))
     there = {f"{SYSTEM}:plan:{n}": title for n, title in story[-1].items()}
     shown = {plan_id: found.title for plan_id, found in truth.items() if found is not None}
 
@@ -229,4 +230,5 @@ def test_a_crash_after_any_chunk_ends_in_the_same_place(story: list[dict[int, st
     assert ids == [change.origin.event_id for change in whole.changes]
     assert rest.counts.read == whole.counts.read
     assert rest.counts.removed == whole.counts.removed
+    assert rest.counts.published == whole.counts.published
     assert rest.counts.created + rest.counts.updated == whole.counts.created + whole.counts.updated

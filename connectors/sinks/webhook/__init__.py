@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Self
 from uuid import UUID
@@ -33,7 +34,7 @@ from samenloop.errors import Reject
 from samenloop.kafka.tail import Tail
 from samenloop.letters import letter_output
 from samenloop.logs import get_logger
-from samenloop.model import DeadLetter, DeadReason, DeliveryReceipt, Outcome, Subscription, SubscriptionStatus
+from samenloop.model import DeadLetter, DeadReason, DeliveryReceipt, Mode, Outcome, Subscription, SubscriptionStatus
 from samenloop.settings import Delivery as Settings
 from samenloop.settings import Hub
 from samenloop.stage import Assignment, Output, Partition, Record
@@ -145,8 +146,11 @@ class Webhook:
         label = read_envelope(record.headers).classification
         alert = self._codec.decode(record.topic, record.value, record.headers)
         history = self._history[record.partition].get(alert.id, History())
-        if history.final:
+        offered = contract.attempt_of(record.headers)
+        if history.finals >= offered:
             return
+        if offered > 1:
+            alert = replace(alert, mode=Mode.REPLAY)  # an operator offers it again: no news, and no measure of our pace
         due = history.next_at or alert.due_at + timedelta(seconds=self._settings.retry_seconds[0])
         delivery = Delivery(
             alert=alert,
@@ -284,6 +288,7 @@ class Webhook:
             delivery, self._partner(delivery), verdict.outcome, at=at, problem=verdict.problem, answer=answer
         )
         delivery.attempts += 1
+        self._history[delivery.record.partition].setdefault(receipt.alert_id, History()).add(receipt)
         self._out.append(receipt_output(self._codec, self._source, receipt, delivery.alert))
         return receipt
 

@@ -19,6 +19,7 @@ from connectors.sinks.webhook import OLDEST, Webhook
 from connectors.sinks.webhook.sender import Attempt, Sender
 from samenloop import identity
 from samenloop.contract import Codec, Envelope
+from samenloop.dead_letters import replay
 from samenloop.model import (
     Alert,
     AlertReason,
@@ -619,6 +620,34 @@ def test_a_new_subscription_needs_no_restart(start: Start, receiver: Receiver) -
     scene.until(scene.outcomes)
 
     assert scene.outcomes() == [Outcome.DELIVERED]
+
+
+def test_offered_again(start: Start, receiver: Receiver) -> None:
+    """A refused alert that an operator offers again is sent once more, under its own id; the same offer once only.
+
+    Its attempts go on counting, also in a process that has just started.
+    """
+    receiver.answers.extend([Answer(404)] * 4)
+    topics = Topics()
+    subscribe(topics, receiver.url)
+    send(topics, alert(1))
+    scene = start(topics, retry_seconds=[0, 1, 1, 1, 1, 1])
+    for count in range(1, 5):
+        scene.until(lambda count=count: len(scene.outcomes()) == count)
+        scene.turn(seconds=2)
+    again = replay(scene.letters()[0])
+    for offset in (1, 2):
+        topics.append("alerts", again.key, again.value, again.headers)
+        scene.until(lambda offset=offset: topics.committed == offset + 1)
+    scene.sink.close()
+    later = start(topics)
+    topics.append("alerts", again.key, again.value, again.headers)
+    later.until(lambda: topics.committed == 4)
+
+    assert scene.outcomes(1) == [Outcome.RETRY] * 3 + [Outcome.REFUSED, Outcome.DELIVERED]
+    assert [receipt.attempt for receipt in scene.receipts()] == [1, 2, 3, 4, 5]
+    assert len({receipt.id for receipt in scene.receipts()}) == 5
+    assert receiver.ids == {str(alert(1).id)}
 
 
 def test_recovery_from_receipts(start: Start, receiver: Receiver) -> None:

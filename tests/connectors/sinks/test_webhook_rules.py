@@ -137,11 +137,13 @@ def test_what_receipts_say() -> None:
         ]
     )[alert]
 
-    assert (found.attempts, found.tries, found.refusals, found.final) == (3, 2, 1, False)
+    assert (found.attempts, found.tries, found.refusals, found.finals) == (3, 2, 1, 0)
     assert found.next_at == NOW + timedelta(seconds=3)
     assert counted(Outcome.RETRY, "rate-limited") is False
     assert refused(None, "address") is True
-    assert histories([receipt(1, Outcome.EXPIRED, None, "replaced")])[alert].final
+    assert histories([receipt(1, Outcome.EXPIRED, None, "replaced")])[alert].finals == 1
+    over = histories([receipt(1, Outcome.RETRY, 404, "http.404"), receipt(2, Outcome.REFUSED, 404, "http.404")])[alert]
+    assert (over.attempts, over.tries, over.refusals, over.next_at) == (2, 0, 0, None)
 
 
 def delivery(number: int, subject: str = "s", *, due: datetime = NOW, attempts: int = 0) -> Delivery:

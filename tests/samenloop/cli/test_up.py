@@ -31,7 +31,7 @@ title: naam
 period: [van, tot]
 visibility: PARTNERS
 """
-PARTS = {"stream consolidate", "stream detect", "stream notify", "sink webhook", "source town"}
+PARTS = {"stream consolidate", "stream detect", "stream notify", "sink webhook", "source town", "conservation"}
 
 
 def export(*numbers: int) -> str:
@@ -134,7 +134,10 @@ def records(address: str) -> dict[str, float]:
 def test_the_whole_hub_runs_counts_and_leaves_nothing(
     up: Up, hub_file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Every part becomes ready; read = created + updated + removed + unchanged + rejected; a stop is 0 and complete."""
+    """Every part becomes ready; read = created + updated + removed + unchanged + rejected; a stop is 0 and complete.
+
+    `samenloop verify`, asked while it runs, finds that all holds.
+    """
     until(lambda: up.addresses().keys() == PARTS, up)
     addresses = up.addresses()
     until(lambda: records(addresses["source town"])["read"] >= 30, up)
@@ -150,6 +153,8 @@ def test_the_whole_hub_runs_counts_and_leaves_nothing(
     listed = json.loads(capsys.readouterr().out)
     run(["dead-letters", "list", "--source", "town", "--config", str(hub_file), "--json"])
     letters = json.loads(capsys.readouterr().out)
+    verified = run(["verify", "--config", str(hub_file), "--json"])
+    verdict = json.loads(capsys.readouterr().out)
     children = up.children()
     up.process.send_signal(signal.SIGTERM)
     code = up.process.wait(30)
@@ -160,6 +165,9 @@ def test_the_whole_hub_runs_counts_and_leaves_nothing(
     assert counted["rejected"] >= 1
     assert listed[0]["last_poll"]["outcome"] in ("OK", "UNCHANGED")
     assert [letter["code"] for letter in letters][:1] == ["date.unparseable"]
+    assert (verified, verdict["holds"]) == (0, True), verdict
+    assert {account["pipeline"]: account["went_in"] > 0 for account in verdict["accounts"]}["consolidate"]
+    assert verdict["states"]["compared"] >= 30
     assert code == 0, up.said()
     assert len(children) == len(PARTS)
     assert not any(alive(pid) for pid in children)

@@ -31,6 +31,7 @@ TYPES = {
     "conflicts": "conflict-opened", "opportunities": "opportunity-opened", "subscriptions": "subscription-changed",
     "alerts": "alert", "receipts": "delivery", "dead-letters": "dead-letter", "polls": "source-polled",
     "source-states": "source-state", "alert-states": "alert-state", "partners": "partner-changed",
+    "dead-letter-states": "dead-letter-state",
 }  # fmt: skip
 
 
@@ -114,7 +115,7 @@ def samples(change: model.PlanChanged) -> dict[str, Any]:
         "polls": model.SourcePoll(
             id=UUID(int=10), source="city", connector="file-snapshots", started_at=NOW, duration_ms=120,
             outcome=model.PollOutcome.OK, snapshot_id="s", read=5, created=1, updated=1, removed=1, unchanged=1,
-            rejected=1, newest_record_at=NOW,
+            rejected=1, newest_record_at=NOW, published=2,
         ),
         "source-states": model.SourceState(
             source="city", record=plan.local_id, snapshot_id="s", fingerprint=b"\x01\x02", content_hash=bytes(32),
@@ -122,6 +123,10 @@ def samples(change: model.PlanChanged) -> dict[str, Any]:
         ),
         "alert-states": model.AlertState(
             subscription_id=subscription, subject_id=plan.id, sequence=1, told_at=NOW, told="{}", open=True
+        ),
+        "dead-letter-states": model.DeadLetterState(
+            letter_id=UUID(int=9), status=model.DeadLetterStatus.FAILED_AGAIN, at=NOW, by="operator", reason="mended",
+            attempt=2, topic="plan-changes", successor=UUID(int=11),
         ),
         "partners": model.Partner(
             oin=OIN, name="Gemeente Voorbeeld", created_at=NOW, updated_at=NOW, key_hashes=(bytes(32),)
@@ -138,7 +143,8 @@ def sampled(make_change: Callable[[], model.PlanChanged]) -> dict[str, Any]:
 def golden_of(codec: Codec, topic: str, value: Any) -> dict[str, Any]:
     """Return what a golden file holds: body, JSON form, headers, id, and the content hash of a plan."""
     form = to_json(value)
-    key = form.get("plan_id") or form.get("id") or form.get("source") or form.get("oin") or form["subscription_id"]
+    key = form.get("plan_id") or form.get("id") or form.get("source") or form.get("oin")
+    key = key or form.get("letter_id") or form["subscription_id"]
     envelope = Envelope(
         id=form.get("id", "47e318db-d346-554e-bd1b-36aced2903ca"),
         source="urn:nld:oin:00000099000000000001:systeem:samenloop",

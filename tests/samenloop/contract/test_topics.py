@@ -29,6 +29,7 @@ def test_partitions_and_cleanup() -> None:
         "source-states": (3, "compact"),
         "alert-states": (12, "compact"),
         "partners": (3, "compact"),
+        "dead-letter-states": (1, "delete"),
     }
 
 
@@ -39,7 +40,9 @@ def test_retention() -> None:
     lag = {name: int(topic.config["min.compaction.lag.ms"]) // 3_600_000 for name, topic in TOPICS.items()
            if topic.cleanup == "compact"}  # fmt: skip
 
-    assert retention == {"plan-changes": 400, "alerts": 30, "receipts": 90, "dead-letters": 30, "polls": 14}
+    assert retention == {
+        "plan-changes": 400, "alerts": 30, "receipts": 90, "dead-letters": 30, "polls": 14, "dead-letter-states": 60,
+    }  # fmt: skip
     assert {name for name, hours in lag.items() if hours == 7 * 24} == {"plan-states", "plan-regions"}
     assert set(lag.values()) == {6, 7 * 24}
     assert all(
