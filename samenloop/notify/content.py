@@ -11,10 +11,11 @@ from typing import Any
 import orjson
 
 from samenloop import visibility
-from samenloop.model import Clearance, Conflict, Finding, Payload, Plan, SubscriberRole
+from samenloop.model import Conflict, Finding, Payload, Plan, SubscriberRole
 from samenloop.notify.interest import Interest
 from samenloop.rules import Rules, remedy_sentences, sentence
 from samenloop.rules.configuration import Language
+from samenloop.visibility import Sight
 
 ToJson = Callable[[Any], dict[str, Any]]
 """A value of the domain in the contract's JSON form."""
@@ -56,7 +57,7 @@ class Words:
 
     def plan(self, interest: Interest, plan: Plan, role: SubscriberRole, changes: Sequence[str]) -> str | None:
         """Return the data of an alert on a plan: all of it that this subscriber may have."""
-        seen = visibility.for_viewer(plan, interest.oin, interest.clearance)
+        seen = visibility.show(plan, interest.viewer)
         return _text(interest, {"plan": self._to_json(seen), "role": role.value, "changes": list(changes)})
 
     def removed(self, interest: Interest, plan: Plan) -> str | None:
@@ -100,7 +101,7 @@ class Words:
             "period": self._to_json(plan.period),
             "own": plan.owner.oin == interest.oin,
         }
-        if plan.contact is not None and interest.clearance is not Clearance.PUBLIC:
+        if plan.contact is not None and visibility.sight(visibility.guarded(plan), interest.viewer) >= Sight.SHARED:
             seen["contact"] = self._to_json(plan.contact)
         return seen
 
