@@ -98,6 +98,7 @@ def to_geojson(wkbs: Sequence[bytes | None], sources: Sequence[str | None], targ
     return result
 
 
+@lru_cache(maxsize=4096)
 def accuracy_in(accuracy_m: float | None, source: str | None, target: str) -> float | None:
     """Return the accuracy in metres after a change of CRS; None where none was given.
 

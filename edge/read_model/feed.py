@@ -15,10 +15,12 @@ import orjson
 
 from edge.read_model.areas import accuracy_in
 from edge.read_model.cursors import Cursor, CursorExpired, epoch_of, read_cursor, rights_of
+from edge.read_model.documents import LEVELS
 from edge.read_model.layout import ALERTS, TOPIC_OF, at_of, place_of, rid_of
 from edge.read_model.sights import (
     REMOVED,
     FindingEyes,
+    PlanEyes,
     feature,
     guard_of,
     now_visible,
@@ -81,7 +83,8 @@ def changes_of(db: sqlite3.Connection, viewer: Viewer, since: Since) -> Events:
     )
     superseded = {row[1] for row in rows if row[3] is not None and not row[4]}
     allowed = now_visible(db, superseded, viewer, removed=False) if superseded else set()
-    events = [event for row in rows if (event := _change(row, viewer, allowed)) is not None]
+    eyes = PlanEyes(viewer)
+    events = [event for row in rows if (event := _change(row, eyes, allowed)) is not None]
     return _answer(events, stand, cursor, offsets)
 
 
@@ -176,15 +179,15 @@ def _answer(events: list[bytes], stand: _Stand, cursor: Cursor, offsets: Sequenc
     return Events(events, following.text(), at_end)
 
 
-def _change(row: Sequence[Any], viewer: Viewer, allowed: set[int]) -> bytes | None:
-    """Return the event that a version means to *viewer*; None where it means nothing to it."""
+def _change(row: Sequence[Any], eyes: PlanEyes, allowed: set[int]) -> bytes | None:
+    """Return the event that a version means to a viewer; None where it means nothing to it."""
     (_, rid, plan_id, until, gone, level, owner, audience, was_level, was_owner, was_audience, event, head, body,
      contact, source_fields, crs, accuracy, geojson) = row  # fmt: skip
-    if not gone and (seen := sight(guard := guard_of(level, owner, audience), viewer)):
+    if not gone and (seen := eyes.sight(level, owner, audience)):
         if until is not None and rid not in allowed:
             return None  # what came later says that it is gone
         properties = properties_of(body, accuracy_in(accuracy, crs, CRS84), contact, source_fields, seen)
-        label = classification(guard.visibility)
+        label = classification(LEVELS[level])
         return b"".join(
             (
                 _attributes(head, event, CHANGED, label).encode(),
@@ -193,7 +196,7 @@ def _change(row: Sequence[Any], viewer: Viewer, allowed: set[int]) -> bytes | No
                 b"}",
             )
         )
-    if was_level is None or not sight(guard_of(was_level, was_owner, was_audience), viewer):
+    if was_level is None or not eyes.sight(was_level, was_owner, was_audience):
         return None
     if gone == REMOVED:
         return (_attributes(head, event, PLAN_REMOVED, "public") + "}").encode()

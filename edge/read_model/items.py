@@ -19,6 +19,7 @@ from edge.read_model.layout import rid_of
 from edge.read_model.sights import (
     AT_ONCE,
     FindingEyes,
+    PlanEyes,
     feature,
     guard_of,
     now_visible,
@@ -26,7 +27,7 @@ from edge.read_model.sights import (
     worth_reading,
 )
 from samenloop.geometry import CRS84
-from samenloop.visibility import FindingSight, Sight, Viewer, sight
+from samenloop.visibility import FindingSight, Sight, Viewer
 
 Collection = Literal["plans", "conflicts", "opportunities"]
 MOST_KEYS = 100_000
@@ -199,7 +200,8 @@ def _seen(
     if collection == "plans":
         superseded = [row.rid for row in rows if row.until is not None]
         allowed = now_visible(db, superseded, viewer, removed=True) if superseded else set()
-        seen = ((row, sight(guard_of(row.level, row.owner, row.audience), viewer)) for row in rows)
+        look = PlanEyes(viewer).sight
+        seen = ((row, look(row.level, row.owner, row.audience)) for row in rows)
         return [_Seen(row, s) for row, s in seen if s and (row.until is None or row.rid in allowed)]
     eyes = FindingEyes(db, viewer, [row.participants or "[]" for row in rows])
     result = []

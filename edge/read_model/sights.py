@@ -85,6 +85,22 @@ def now_visible(db: sqlite3.Connection, rids: Collection[int], viewer: Viewer, *
     return seen
 
 
+class PlanEyes:
+    """What a viewer may see of plans; a page asks the same of many rows, so answers are remembered."""
+
+    def __init__(self, viewer: Viewer) -> None:
+        self._viewer = viewer
+        self._known: dict[tuple[int, str, str | None], Sight] = {}
+
+    def sight(self, level: int, owner: str, audience: str | None) -> Sight:
+        """Return what is seen of a plan with these columns."""
+        key = (level, owner, audience)
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = sight(guard_of(*key), self._viewer)
+        return found
+
+
 class FindingEyes:
     """What a viewer may see of findings; looks up their plans many at a time."""
 
@@ -122,15 +138,12 @@ def properties_of(
     body: str, accuracy: float | None, contact: str | None, source_fields: str | None, seen: Sight
 ) -> str:
     """Return the JSON properties of a plan as far as they are *seen*."""
-    parts = [body]
-    if accuracy is not None:
-        parts.append(f',"accuracy_m":{accuracy!r}')
+    text = body if accuracy is None else f'{body},"accuracy_m":{accuracy!r}'
     if contact is not None and seen >= Sight.SHARED:
-        parts.append(f',"contact":{contact}')
+        text = f'{text},"contact":{contact}'
     if source_fields is not None and seen is Sight.ALL:
-        parts.append(f',"source_fields":{source_fields}')
-    parts.append("}")
-    return "".join(parts)
+        text = f'{text},"source_fields":{source_fields}'
+    return f"{text}}}"
 
 
 def feature(thing_id: str, geometry: str | None, properties: str) -> bytes:
