@@ -80,7 +80,7 @@ def output(record: Record) -> Output:
 def edge(local_stack: LocalStack, tmp_path: Path, log: Log) -> Iterator[Edge]:
     """An edge whose topics are empty."""
     kafka = Kafka(bootstrap_servers=local_stack.bootstrap, prefix=f"e{uuid4().hex[:8]}.")
-    apply_topics(kafka, [TOPICS[name] for name in FOLLOWED], {})
+    apply_topics(kafka, {name: TOPICS[name] for name in FOLLOWED}, {})
     made = Edge(kafka, tmp_path / "edge" / "read-model.sqlite", log)
     yield made
     made.stop()
@@ -161,7 +161,7 @@ def _topics_anew(edge: Edge) -> None:
     for future in admin.delete_topics([f"{prefix}{name}.v1" for name in FOLLOWED]).values():
         future.result(20)
     time.sleep(1)
-    apply_topics(edge.kafka, [TOPICS[name] for name in FOLLOWED], {})
+    apply_topics(edge.kafka, {name: TOPICS[name] for name in FOLLOWED}, {})
     edge.send(*(edge.log.plan(make_plan(name)) for name in ("A", "B")))
 
 
