@@ -20,7 +20,7 @@ from samenloop.model import Clearance, SubscriberRole, SubscriptionStatus, Visib
 from samenloop.visibility import PUBLIC, Viewer
 from tests.edge.read_model.conftest import BUILDER, MUNICIPALITY, NETWORK, WATER_BOARD, Log, make_plan, partner
 
-FEW = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 VIEWERS = [partner(MUNICIPALITY), partner(NETWORK), partner(BUILDER), PUBLIC, Viewer(NETWORK, Clearance.PUBLIC)]
 STEP = st.tuples(
     st.sampled_from(["A", "B", "C", "D"]),
@@ -60,7 +60,11 @@ def collection(model: ReadModel, viewer: Viewer) -> dict[str, Any]:
 @FEW
 @given(steps=st.lists(STEP, max_size=30), limit=st.integers(1, 9), late=st.data())
 def test_a_copy_kept_by_changes_equals_the_collection(
-    make_log: Callable[..., Log], model_of: Callable[[Log], ReadModel], steps: list[Any], limit: int, late: st.DataObject
+    make_log: Callable[..., Log],
+    model_of: Callable[[Log], ReadModel],
+    steps: list[Any],
+    limit: int,
+    late: st.DataObject,
 ) -> None:
     """From the start or from any cursor with the collection as it was: afterwards each viewer holds what it may see.
 

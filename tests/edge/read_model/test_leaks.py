@@ -88,9 +88,8 @@ def hidden_words(plan: Plan, viewer: Viewer, ever: Visibility) -> list[str]:
 def region(log: Log) -> tuple[Log, dict[str, tuple[Plan, Visibility]]]:
     """Plans of every owner at every level; half were PUBLIC or RESTRICTED before; findings and alerts among them."""
     now: dict[str, tuple[Plan, Visibility]] = {}
-    number = 0
-    for owner, level, before in product(OWNERS, Visibility, (None, Visibility.PUBLIC, Visibility.RESTRICTED)):
-        number += 1
+    made = product(OWNERS, Visibility, (None, Visibility.PUBLIC, Visibility.RESTRICTED))
+    for number, (owner, level, before) in enumerate(made, start=1):
         plan = plan_of(owner, level, number)
         if before is not None:
             log.plan(make_plan(plan.local_id, owner, visibility=before, title=plan.title, description=plan.description,
