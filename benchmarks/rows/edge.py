@@ -49,7 +49,7 @@ from samenloop.visibility import Viewer
 BBOX, SCAN, CHANGES, WRITES = (
     "edge.read.bbox_20km.p95", "edge.read.bbox_20km.p95.idle", "edge.changes", "edge.writes")  # fmt: skip
 NAMES = (BBOX, SCAN, CHANGES, WRITES)
-PLANS, ASKED, SCANNED = 100_000, 200, 3
+PLANS, ASKED, SCANNED = 1_000_000, 300, 3
 METRIC = "EPSG:28992"
 VIEWER = Viewer("00000099000000007001", Clearance.PARTNERS)
 _BATCH, _SIDE_M, _DAYS = 2000, 20_000, 90

@@ -169,6 +169,16 @@ def alert_event(alert: Alert, source: str) -> str:
     return _json(event)
 
 
+def tells_content(alert: Alert) -> bool:
+    """Say whether an alert tells more than an id or a mask: then its subject must still be visible."""
+    if alert.data is None:
+        return False
+    data = orjson.loads(alert.data)
+    return not (
+        isinstance(data, dict) and (data.get("masked") is True or data.get("changes") in (["withheld"], ["closed"]))
+    )
+
+
 def is_own(alert: Alert) -> bool:
     """Say whether the subscriber owns a part of what the alert is about."""
     return alert.role is SubscriberRole.OWNER

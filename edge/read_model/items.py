@@ -56,8 +56,7 @@ class Ask:
     as_of: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """One thing as GeoJSON Feature; *revision* is its ETag, None where the thing is masked."""
 
     id: str

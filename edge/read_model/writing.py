@@ -23,6 +23,7 @@ from edge.read_model.documents import (
     is_own,
     place,
     plan_version,
+    tells_content,
 )
 from edge.read_model.layout import ALERTS, COLLECTIONS, TOPIC_OF, at_of, open_writer, place_of, rid_of
 from samenloop.contract import Codec, Envelope, read_envelope
@@ -259,7 +260,7 @@ class Writer:
         self._db.execute(
             "insert or ignore into alerts values(?, ?, ?, ?, ?, ?, ?, ?)",
             (at_of(record.partition, record.offset), str(alert.subscription_id), alert.subject_id, label,
-             is_own(alert), record.timestamp_ms * 1000, alert_event(alert, self._source), alert.data is not None),
+             is_own(alert), record.timestamp_ms * 1000, alert_event(alert, self._source), tells_content(alert)),
         )  # fmt: skip
 
     def _subscription(self, record: Record) -> None:

@@ -125,6 +125,12 @@ class Interest:
         least = Severity.WARNING if own.min_severity is Severity.UNKNOWN else own.min_severity
         return finding.severity is Severity.UNKNOWN or _rank(finding.severity) >= _rank(least)
 
+    def passes_masked(self, finding: Finding) -> bool:
+        """Say whether a finding that is told masked is above the threshold of severity, the only one that may ask."""
+        own = self.subscription.materiality
+        least = Severity.WARNING if own.min_severity is Severity.UNKNOWN else own.min_severity
+        return finding.severity is Severity.UNKNOWN or _rank(finding.severity) >= _rank(least)
+
     def _from_sources(self, plans: Collection[Known]) -> bool:
         sources = self.subscription.sources
         return not sources or any(known.plan.system in sources for known in plans)

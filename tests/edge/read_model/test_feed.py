@@ -276,7 +276,7 @@ def test_alerts_of_a_subscription(log: Log, model_of: Callable[[Log], ReadModel]
 
 
 def test_alerts_are_not_told_again_when_their_subject_is_hidden(log: Log, model_of: Callable[[Log], ReadModel]) -> None:
-    """What was told of a plan or finding stays out once it is narrowed; thin alerts, and those of the owner, do not."""
+    """What was told of a plan or finding stays out once it is narrowed; ids, masks and the owner's own do not."""
     plan, other = make_plan("A"), make_plan("B", WATER_BOARD)
     finding = str(UUID(int=9))
     log.subscription(1, NETWORK)
@@ -289,6 +289,8 @@ def test_alerts_are_not_told_again_when_their_subject_is_hidden(log: Log, model_
     log.alert(1, 3, plan.id, None, label="public")
     log.alert(1, 4, plan.id, {"title": "x"}, label="restricted")
     log.alert(2, 1, plan.id, {"title": "Works A"}, label="restricted", role=SubscriberRole.OWNER)
+    log.alert(2, 2, finding, {"finding": {"id": finding}, "masked": True}, role=SubscriberRole.OWNER)
+    log.alert(2, 3, finding, {"sentence": "Works A and B"}, role=SubscriberRole.OWNER)
     log.write()
     model = model_of(log)
 
@@ -301,4 +303,7 @@ def test_alerts_are_not_told_again_when_their_subject_is_hidden(log: Log, model_
     log.plan(make_plan("A", visibility=Visibility.RESTRICTED))
     log.write()
     assert sequences(NETWORK) == [3]
-    assert sequences(MUNICIPALITY) == [1]
+    assert sequences(MUNICIPALITY) == [1, 2, 3]
+    log.plan(make_plan("B", WATER_BOARD, visibility=Visibility.RESTRICTED))
+    log.write()
+    assert sequences(MUNICIPALITY) == [1, 2]
