@@ -46,9 +46,9 @@ from samenloop.model import (
 from samenloop.stage import Partition, Record
 from samenloop.visibility import Viewer
 
-BBOX, SCAN, CHANGES, WRITES = (
+BBOX, BBOX_IDLE, CHANGES, WRITES = (
     "edge.read.bbox_20km.p95", "edge.read.bbox_20km.p95.idle", "edge.changes", "edge.writes")  # fmt: skip
-NAMES = (BBOX, SCAN, CHANGES, WRITES)
+NAMES = (BBOX, BBOX_IDLE, CHANGES, WRITES)
 PLANS, ASKED, SCANNED = 1_000_000, 300, 3
 METRIC = "EPSG:28992"
 VIEWER = Viewer("00000099000000007001", Clearance.PARTNERS)
@@ -75,7 +75,7 @@ def _rows(path: Path, model: ReadModel, nation: Nation, states: _States, rate: f
     yield Row(WRITES, rate, "plans/CPU-s", note=f"an empty file filled with {PLANS:,} plans, the making of records too")
     boxes = _boxes(nation, ASKED)
     idle, found = _asked(model, boxes)
-    yield Row(SCAN, idle, "ms", note=f"the writer at rest; {found:,.0f} plans a page")
+    yield Row(BBOX_IDLE, idle, "ms", note=f"the writer at rest; {found:,.0f} plans a page")
     scanned = _scanned(path, boxes[:SCANNED])
     changes = [states.records(batch) for batch in nation.changes(60_000, 2000)]
     ready, stop = multiprocessing.Event(), multiprocessing.Event()

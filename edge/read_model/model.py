@@ -145,9 +145,12 @@ class ReadModel:
         try:
             file = self._path.stat().st_ino
             if getattr(self._local, "file", None) != file:
-                self._local.db, self._local.file = open_reader(self._path), file
+                fresh, old = open_reader(self._path), getattr(self._local, "db", None)
+                self._local.db, self._local.file = fresh, file
                 with self._lock:
-                    self._open.append(self._local.db)
+                    self._open = [*(one for one in self._open if one is not old), fresh]
+                if old is not None:
+                    old.close()
         except (OSError, sqlite3.OperationalError) as error:
             raise Retry("edge.not-ready", "the read model has not begun yet", after_seconds=1.0) from error
         db: sqlite3.Connection = self._local.db

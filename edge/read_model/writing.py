@@ -100,11 +100,14 @@ class Writer:
         return default if found is None else float(found[0])
 
     def begin(self, epochs: Mapping[Partition, str], starts: Mapping[Partition, int], now: float) -> None:
-        """Start an empty file: positions at *starts*, and from when on its past is whole (*now* in seconds)."""
+        """Start an empty file: positions at *starts*, and from when on its past is whole (*now* in seconds).
+
+        What lay before *starts* is no longer in the log, so a cursor that stands there is of no use.
+        """
         with self._transaction():
             self._db.executemany(
-                "insert into positions values(?, ?, ?, ?, 0)",
-                [(topic, number, epochs[topic, number], start) for (topic, number), start in starts.items()],
+                "insert into positions values(?, ?, ?, ?, ?)",
+                [(topic, number, epochs[topic, number], start, start) for (topic, number), start in starts.items()],
             )
             self._db.execute("insert or replace into facts values('begun', ?)", (now,))
 

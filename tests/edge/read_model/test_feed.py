@@ -15,10 +15,22 @@ from hypothesis import strategies as st
 
 from edge.read_model import CursorExpired, Keep, ReadModel
 from edge.read_model.cursors import read_cursor
-from samenloop.errors import Reject
+from edge.read_model.layout import remove
+from edge.read_model.writing import Writer
+from samenloop.errors import Reject, Retry
 from samenloop.model import Clearance, SubscriberRole, SubscriptionStatus, Visibility
 from samenloop.visibility import PUBLIC, Viewer
-from tests.edge.read_model.conftest import BUILDER, MUNICIPALITY, NETWORK, WATER_BOARD, Log, make_plan, partner
+from tests.edge.read_model.conftest import (
+    BUILDER,
+    HUB,
+    MUNICIPALITY,
+    NETWORK,
+    RD,
+    WATER_BOARD,
+    Log,
+    make_plan,
+    partner,
+)
 
 FEW = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 VIEWERS = [partner(MUNICIPALITY), partner(NETWORK), partner(BUILDER), PUBLIC, Viewer(NETWORK, Clearance.PUBLIC)]
@@ -240,6 +252,37 @@ def test_a_file_made_anew_knows_how_far_back_it_is_whole(log: Log, model_of: Cal
         model.changes(PUBLIC, after=replace(newest, offsets=tuple(min(o, offset - 6) for o in newest.offsets)).text())
     between = replace(newest, offsets=tuple(min(o, offset - 4) for o in newest.offsets)).text()
     assert model.changes(PUBLIC, after=between).events == []
+
+
+def test_what_retention_took_expires_a_cursor(log: Log, model_of: Callable[[Log], ReadModel]) -> None:
+    """A file that is made when the log no longer starts at 0 refuses cursors from before its start."""
+    log.write()
+    cursor = model_of(log).alerts_cursor(partner(NETWORK))
+    log.writer.close()
+    remove(log.path)
+    log.offsets = dict.fromkeys(log.offsets, 5)
+    log.writer = Writer(log.path, log.codec, HUB, RD, log.keep)
+    log.writer.begin(dict.fromkeys(log.offsets, "epoch"), log.offsets, log.now)
+    model = model_of(log)
+
+    with pytest.raises(CursorExpired):
+        model.alerts(partner(NETWORK), after=cursor)
+    assert model.alerts(partner(NETWORK)) is not None
+
+
+def test_a_model_follows_a_file_that_is_made_anew(log: Log, model_of: Callable[[Log], ReadModel]) -> None:
+    """Its connections go on with the new file, not with the one that is gone."""
+    model = model_of(log)
+    log.plan(make_plan("A"))
+    log.write()
+    assert len(model.items("plans", partner(NETWORK)).items) == 1
+    log.writer.close()
+    remove(log.path)
+    with pytest.raises(Retry, match=r"edge\.not-ready"):
+        model.items("plans", partner(NETWORK))
+    log.writer = log.open()
+
+    assert model.items("plans", partner(NETWORK)).items == []
 
 
 def test_alerts_of_a_subscription(log: Log, model_of: Callable[[Log], ReadModel]) -> None:
