@@ -16,9 +16,8 @@ import orjson
 from edge.read_model.areas import accuracy_in
 from edge.read_model.cursors import Cursor, CursorExpired, epoch_of, read_cursor, rights_of
 from edge.read_model.documents import LEVELS
-from edge.read_model.layout import ALERTS, TOPIC_OF, at_of, place_of, rid_of
+from edge.read_model.layout import ALERTS, REMOVED, TOPIC_OF, at_of, place_of, rid_of
 from edge.read_model.sights import (
-    REMOVED,
     FindingEyes,
     PlanEyes,
     feature,

@@ -19,6 +19,9 @@ COLLECTIONS = ("plans", "conflicts", "opportunities")
 TOPIC_OF = {"plans": "plan-states", "conflicts": "conflicts", "opportunities": "opportunities"}
 ALERTS = "alerts"
 
+REMOVED, WITHDRAWN = 1, 2
+"""Kinds of versions that are no more than the end of one: a null value, and a record that cannot be read."""
+
 _OFFSET_BITS = 47
 _TABLES = """
 create table positions(

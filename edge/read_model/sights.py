@@ -14,11 +14,11 @@ from typing import Any
 import orjson
 
 from edge.read_model.documents import LEVELS, Participant
+from edge.read_model.layout import REMOVED
 from samenloop.visibility import FindingSight, Guarded, Sight, Viewer, finding_sight, levels, sight
 
-REMOVED, UNREADABLE = 1, 2
-"""Kinds of versions that are no more than the end of one: a null value, and a record that cannot be read."""
-AT_ONCE = 1000
+AT_ONCE = 1001
+"""Rows that are read at a time: a full page, and one to see that there is more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,17 @@ from edge.read_model.documents import (
     plan_version,
     tells_content,
 )
-from edge.read_model.layout import ALERTS, COLLECTIONS, TOPIC_OF, at_of, open_writer, place_of, rid_of
+from edge.read_model.layout import (
+    ALERTS,
+    COLLECTIONS,
+    REMOVED,
+    TOPIC_OF,
+    WITHDRAWN,
+    at_of,
+    open_writer,
+    place_of,
+    rid_of,
+)
 from samenloop.contract import Codec, Envelope, read_envelope
 from samenloop.errors import Reject
 from samenloop.logs import get_logger
@@ -34,8 +44,6 @@ from samenloop.stage import Partition, Record
 
 log = get_logger("edge")
 
-REMOVED, WITHDRAWN = 1, 2
-"""Kinds of versions that are no more than an entry in the feed: a null value, and a record that cannot be read."""
 _COLLECTION_OF = {topic: collection for collection, topic in TOPIC_OF.items()}
 _PRUNE_AT_ONCE = 2000
 _NOBODY = [None, None, None]
