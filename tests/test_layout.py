@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[1]
-PACKAGES = ("samenloop", "connectors", "streams")
+PACKAGES = ("samenloop", "connectors", "streams", "edge")
 PYPROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
 MODULE_LINES, FUNCTION_LINES = 400, 60
 

@@ -52,7 +52,7 @@ class Told:
     """What was told of a subject. *revision* guards against older records that are read again.
 
     *passed*: it was above the subscription's own thresholds at the time. The figures are those of the evidence;
-    a plan as a subject has only *plans*, with itself.
+    a plan as a subject has only *plans*, with itself. *masked*: of a finding only its status and severity were told.
     """
 
     revision: int
@@ -63,6 +63,7 @@ class Told:
     overlap_days: int | None = None
     gap_days: int | None = None
     score: float | None = None
+    masked: bool = False
     plans: Mapping[str, PlanFigures] = field(default_factory=lambda: MappingProxyType({}))
 
 
@@ -97,6 +98,18 @@ def finding_figures(finding: Finding, plans: Mapping[str, PlanFigures], *, passe
         gap_days=(evidence.gap_days or 0) if chance else evidence.gap_days,
         score=round(finding.score, 3) if isinstance(finding, Opportunity) else None,
         plans=plans,
+    )
+
+
+def masked_figures(finding: Finding, *, passed: bool) -> Told:
+    """Return the figures of a finding that is told without its evidence; a score of 0 says: an opportunity."""
+    return Told(
+        revision=finding.revision,
+        passed=passed,
+        severity=finding.severity.value,
+        rule_id=finding.evidence.rule_id,
+        score=0.0 if isinstance(finding, Opportunity) else None,
+        masked=True,
     )
 
 

@@ -11,10 +11,11 @@ from typing import Any
 import orjson
 
 from samenloop import visibility
-from samenloop.model import Clearance, Conflict, Finding, Payload, Plan, SubscriberRole
+from samenloop.model import Conflict, Finding, Payload, Plan, SubscriberRole
 from samenloop.notify.interest import Interest
 from samenloop.rules import Rules, remedy_sentences, sentence
 from samenloop.rules.configuration import Language
+from samenloop.visibility import MaskedFinding, Sight
 
 ToJson = Callable[[Any], dict[str, Any]]
 """A value of the domain in the contract's JSON form."""
@@ -24,6 +25,10 @@ LARGEST_DATA = 18_000
 SUMMARY_ITEMS = 20
 TEST = orjson.dumps({"sentences": {"nl": "Dit is een proefmelding.", "en": "This is a test alert."}}).decode()
 """What stands in a test alert."""
+_MASKED = {
+    "nl": "Een plan van u raakt aan een plan dat u niet mag inzien. Neem contact op met de eigenaar daarvan.",
+    "en": "A plan of yours meets a plan that you may not see. Get in touch with its owner.",
+}
 _LANGUAGES: tuple[Language, ...] = ("nl", "en")
 _SEVERITY_ORDER = ("BLOCKING", "WARNING", "UNKNOWN", "INFO")
 
@@ -58,15 +63,33 @@ class Words:
 
     def plan(self, interest: Interest, plan: Plan, role: SubscriberRole, changes: Sequence[str]) -> str | None:
         """Return the data of an alert on a plan: all of it that this subscriber may have."""
-        seen = visibility.for_viewer(plan, interest.oin, interest.clearance)
+        seen = visibility.show(plan, interest.viewer)
         return _text(interest, {"plan": self._to_json(seen), "role": role.value, "changes": list(changes)})
+
+    def masked(self, interest: Interest, finding: MaskedFinding, changes: Sequence[str]) -> str | None:
+        """Return the data of an alert to an owner about a finding with a plan that it may not see: whom to call."""
+        return _text(
+            interest,
+            {
+                "finding": self._to_json(finding),
+                "masked": True,
+                "role": SubscriberRole.OWNER.value,
+                "changes": list(changes),
+                "sentences": _MASKED,
+            },
+        )
 
     def removed(self, interest: Interest, plan: Plan) -> str | None:
         """Return the data of an alert on a plan that is gone: what the subscriber knew it by."""
         return _text(interest, {"plan": self._participant(interest, plan.id, plan), "changes": ["removed"]})
 
-    def summary(self, interest: Interest, findings: Iterable[tuple[Finding, Mapping[str, Plan]]], plans: int) -> str:
-        """Return the data of the summary after a first load: counts, and the worst findings in a sentence each."""
+    def summary(
+        self, interest: Interest, findings: Iterable[tuple[Finding, Mapping[str, Plan]]], *, plans: int, masked: int
+    ) -> str:
+        """Return the data of the summary after a first load: counts, and the worst findings in a sentence each.
+
+        *masked*: findings with a plan that the subscriber may not see, which are in no other count.
+        """
         found = sorted(findings, key=_worst_first)
         conflicts = [f for f, _ in found if isinstance(f, Conflict)]
         counts = {level: sum(f.severity == level for f in conflicts) for level in ("BLOCKING", "WARNING", "INFO")}
@@ -75,6 +98,7 @@ class Words:
             "conflicts_by_severity": {level: count for level, count in counts.items() if count},
             "opportunities": len(found) - len(conflicts),
             "plans": plans,
+            "masked": masked,
             "sentences": _summary_sentences(len(conflicts), len(found) - len(conflicts), plans),
             "findings": [],
         }
@@ -102,7 +126,7 @@ class Words:
             "period": self._to_json(plan.period),
             "own": plan.owner.oin == interest.oin,
         }
-        if plan.contact is not None and interest.clearance is not Clearance.PUBLIC:
+        if plan.contact is not None and visibility.sight(visibility.guarded(plan), interest.viewer) >= Sight.SHARED:
             seen["contact"] = self._to_json(plan.contact)
         return seen
 

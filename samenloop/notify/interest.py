@@ -19,7 +19,6 @@ from samenloop.errors import Reject
 from samenloop.geometry import repair, to_metric
 from samenloop.model import (
     Certainty,
-    Clearance,
     Conflict,
     Finding,
     Partner,
@@ -34,6 +33,7 @@ from samenloop.model import (
     SubscriptionStatus,
 )
 from samenloop.notify.baseline import PlanFigures, plan_figures
+from samenloop.visibility import Viewer
 
 PLAN_CHANGED = "nl.samenloop.plan-state-changed.v1"
 PLAN_REMOVED = "nl.samenloop.plan-removed.v1"
@@ -77,7 +77,7 @@ class Interest:
     """A subscription that is active, with what is worked out of it once."""
 
     subscription: Subscription
-    clearance: Clearance
+    viewer: Viewer
     area: BaseGeometry | None
 
     @property
@@ -87,7 +87,7 @@ class Interest:
 
     def sees(self, plans: Iterable[Plan]) -> bool:
         """Say whether the subscriber may see every one of *plans*."""
-        return visibility.may_see_all(plans, self.oin, self.clearance)
+        return visibility.may_see_all(plans, self.viewer)
 
     def finding_role(self, finding: Finding, plans: Collection[Known]) -> SubscriberRole | None:
         """Return the role in which a finding concerns the subscriber; None when it was not asked for.
@@ -126,6 +126,12 @@ class Interest:
         least = Severity.WARNING if own.min_severity is Severity.UNKNOWN else own.min_severity
         return finding.severity is Severity.UNKNOWN or _rank(finding.severity) >= _rank(least)
 
+    def passes_masked(self, finding: Finding) -> bool:
+        """Say whether a finding that is told masked is above the threshold of severity, the only one that may ask."""
+        own = self.subscription.materiality
+        least = Severity.WARNING if own.min_severity is Severity.UNKNOWN else own.min_severity
+        return finding.severity is Severity.UNKNOWN or _rank(finding.severity) >= _rank(least)
+
     def _from_sources(self, plans: Collection[Known]) -> bool:
         sources = self.subscription.sources
         return not sources or any(known.plan.system in sources for known in plans)
@@ -161,7 +167,8 @@ def interest_of(subscription: Subscription, partner: Partner | None, metric_crs:
         except Reject:
             return None
         shapely.prepare(area)
-    return Interest(subscription, visibility.lower(partner.clearance, subscription.clearance), area)
+    clearance = visibility.lower(partner.clearance, subscription.clearance)
+    return Interest(subscription, Viewer(subscription.subscriber_oin, clearance), area)
 
 
 def _roles(plan: Plan, oin: str) -> Iterable[SubscriberRole]:

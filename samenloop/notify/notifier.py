@@ -131,13 +131,14 @@ class Notifier:
             if interest is None:
                 continue
             findings, plans = self._told_now(interest)
+            masked = self._masked_now(interest)
             shown = [plan for _, by_id in findings for plan in by_id.values()]
             saying = Saying(
                 subject_id=str(subscription_id),
                 event=event.about(str(subscription_id)),
                 event_type=FIRST_LOAD,
                 reason=AlertReason.NEW,
-                data=self._words.summary(interest, findings, plans),
+                data=self._words.summary(interest, findings, plans=plans, masked=masked),
             )
             self.ledger.summarise(interest, saying, shown, now)
 
@@ -195,9 +196,15 @@ class Notifier:
         findings: list[tuple[Finding, dict[str, Plan]]] = []
         for heard in self.findings.values():
             known = [k for p in heard.finding.participants if (k := self.plans.get(p.id)) is not None]
-            if self.ledger.open_told(interest, str(heard.finding.id)) and interest.sees(k.plan for k in known):
+            told = self.ledger.open_told(interest, str(heard.finding.id))
+            if told is not None and not told.masked and interest.sees(k.plan for k in known):
                 findings.append((heard.finding, {k.plan.id: k.plan for k in known}))
         return findings, sum(subject in self.plans for subject in self.ledger.open_subjects(interest))
+
+    def _masked_now(self, interest: Interest) -> int:
+        """How many open findings a subscription knows only masked."""
+        told = (self.ledger.open_told(interest, str(finding_id)) for finding_id in self.findings)
+        return sum(one is not None and one.masked for one in told)
 
 
 def state_key(state: AlertState) -> str:

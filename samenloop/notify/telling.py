@@ -2,6 +2,7 @@
 
 what is now                    nothing told yet                 told, and open to the subscriber
 not visible                    silent                           ENDED, the id alone: it must be deleted
+a finding of a hidden plan     its owner: NEW, masked           masked: CHANGED by severity; whole: ENDED, then NEW
 closed, removed, cancelled     silent                           ENDED
 not asked for, below threshold silent                           a plan: ENDED; a finding: as the next line
 open and asked for             NEW (a first load: a summary)    CHANGED if material, else silent
@@ -14,13 +15,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
+from samenloop import visibility
 from samenloop.model import AlertReason, Conflict, Finding, FindingStatus, Phase, Plan, SubscriberRole
 from samenloop.notify import content, interest, materiality
-from samenloop.notify.baseline import PlanFigures, Told, finding_figures
+from samenloop.notify.baseline import PlanFigures, Told, finding_figures, masked_figures
 from samenloop.notify.interest import Interest, Known
 from samenloop.notify.ledger import Event, Ledger, Saying
 from samenloop.rules import Rules
 from samenloop.value import value
+from samenloop.visibility import FindingSight
 
 OPEN = frozenset({FindingStatus.OPEN, FindingStatus.ACKNOWLEDGED})
 OVER = frozenset({Phase.CANCELLED, Phase.COMPLETED})
@@ -90,11 +93,18 @@ class Teller:
             return  # read again after a restart
         told = self._ledger.open_told(wants, subject)
         known = [plan for p in finding.participants if (plan := self._plans.get(p.id)) is not None]
-        if not wants.sees(plan.plan for plan in known):
-            if told is not None:
+        guards = [visibility.guarded(plan.plan) for plan in known]
+        seen = visibility.finding_sight(guards, wants.viewer) if guards else FindingSight.WHOLE
+        if told is not None and told.masked and len(known) < len(finding.participants):
+            seen = FindingSight.MASKED  # a plan that was hidden and is gone stays hidden
+        if seen is not FindingSight.WHOLE:
+            if told is not None and not told.masked:
                 saying = replace(self._saying(heard, AlertReason.ENDED), data=content.withheld(finding))
                 saying = replace(saying, event=saying.event.about("withheld"))
                 self._ledger.say(wants, saying, [], moment.now, told=Told(revision=finding.revision), open_=False)
+                told = None
+            if seen is FindingSight.MASKED:
+                self._finding_masked(wants, heard, known, told, moment)
         elif finding.status in OPEN:
             self._finding_open(wants, heard, known, moment)
         elif told is not None:
@@ -130,7 +140,9 @@ class Teller:
             return
         fresh = finding_figures(finding, self.figures(known), passed=passed)
         changes: tuple[str, ...] = ()
-        if told is not None:
+        if told is not None and told.masked:
+            changes = ("unmasked",)
+        elif told is not None:
             own = wants.subscription.materiality
             changes = materiality.finding_changes(told, fresh, self._rules.materiality, own)
             if not changes or not (passed or told.passed) or not asked:
@@ -142,6 +154,36 @@ class Teller:
         named = {plan.plan.id: plan.plan for plan in known}
         saying = self._worded(wants, saying, heard, named, changes=changes)
         self._ledger.say(wants, saying, named.values(), moment.now, told=fresh)
+
+    def _finding_masked(
+        self, wants: Interest, heard: Heard, known: list[Known], told: Told | None, moment: Moment
+    ) -> None:
+        """Tell the owner of a plan that there is a finding with one it may not see. rule: contract.md 10.
+
+        Neither area nor thresholds but that of severity are asked of the hidden side: by trying them out, a
+        subscriber would find where and how large it is.
+        """
+        finding = heard.finding
+        guards = [visibility.guarded(plan.plan) for plan in known]
+        own = [plan for plan in known if wants.viewer.owns(plan.plan.owner.oin)]
+        ended = finding.status not in OPEN
+        reason = AlertReason.ENDED if ended else AlertReason.NEW if told is None else AlertReason.CHANGED
+        saying = self._saying(heard, reason)
+        passed = wants.passes_masked(finding)
+        if told is None:
+            if ended or not (passed and wants.wants_type(saying.event_type) and wants.finding_role(finding, own)):
+                return
+        elif not ended and (told.severity == finding.severity.value or not (passed or told.passed)):
+            self.suppressed["immaterial"] += 1
+            return
+        fresh = masked_figures(finding, passed=passed)
+        if told is None and (moment.quietly or finding.status_reason == "FIRST_LOAD"):
+            self._owe(wants, saying, fresh, moment)
+            return
+        changes = ("severity",) if reason is AlertReason.CHANGED else ()
+        data = self._words.masked(wants, visibility.mask(finding, guards, wants.viewer), changes)
+        saying = replace(saying, role=SubscriberRole.OWNER, data=data)
+        self._ledger.say(wants, saying, [k.plan for k in known], moment.now, told=fresh, open_=not ended)
 
     def _plan_gone(self, wants: Interest, told: Told, saying: Saying, moment: Moment) -> None:
         """A plan was removed, or may no longer be seen: then not even its title is repeated."""

@@ -21,6 +21,7 @@ from samenloop.model import (
     Certainty,
     Clearance,
     Conflict,
+    Contact,
     ContactKind,
     Digest,
     Evidence,
@@ -412,20 +413,98 @@ def test_no_plan_news_without_an_area() -> None:
 
 @pytest.mark.parametrize("level", [Visibility.RESTRICTED, Visibility.GROUP])
 def test_nothing_hidden_goes_out(level: Visibility) -> None:
-    """A finding with a plan that another may not see is not told to it; the owner of that plan sees all."""
+    """A finding with a hidden plan: its owner sees all, the owner of the other plan a mask, and others nothing.
+
+    rule: contract.md 10. A mask has id, kind, status, severity and the hidden owner's contact; nothing else.
+    """
     area = to_model(box(120900, 486900, 121200, 487100), "EPSG:28992")
     scene = Scene(subscription(1, W, area=area), subscription(2, E, area=area), subscription(3, X, area=area))
 
     scene.plan(A)
-    plans = scene.plan(replace(B, visibility=level))
+    plans = scene.plan(replace(B, visibility=level, contact=Contact("Desk E", "desk@e.example")))
     alerts = scene.finding(conflict(1, 17))
 
     assert plans == []
-    assert [a.subscription_id for a in alerts] == [UUID(int=2)]
+    assert [a.subscription_id for a in alerts] == [UUID(int=1), UUID(int=2)]
+    data = json.loads(alerts[0].data or "")
+    assert data.pop("sentences").keys() == {"nl", "en"}
+    found = conflict(1, 17)
+    assert data == {
+        "finding": {
+            "id": str(found.id),
+            "kind": found.kind,
+            "status": "OPEN",
+            "severity": found.severity.value,
+            "contacts": [{"unit": "Desk E", "email": "desk@e.example"}],
+        },
+        "masked": True,
+        "role": "OWNER",
+        "changes": [],
+    }
+
+
+def test_who_is_in_the_audience_is_told() -> None:
+    """A GROUP plan is news to a partner in its audience, and its findings are whole to it; others hear nothing."""
+    area = to_model(box(120900, 486900, 121200, 487100), "EPSG:28992")
+    scene = Scene(subscription(1, W, area=area), subscription(3, X, area=area))
+    scene.plan(A)
+
+    plans = scene.plan(replace(B, visibility=Visibility.GROUP, audience=(W,)))
+    alerts = scene.finding(conflict(1, 17))
+
+    assert [a.subscription_id for a in plans] == [UUID(int=1)]
+    assert [a.subscription_id for a in alerts] == [UUID(int=1)]
+    assert "participants" in json.loads(alerts[0].data or "")
+
+
+def test_a_mask_cannot_be_felt_around() -> None:
+    """Neither the area nor the thresholds of a subscription tell where a hidden plan is or how large the overlap."""
+    far = to_model(box(121021, 487000, 121030, 487020), "EPSG:28992")  # touches B alone
+    large = Materiality(min_area_m2=1e6)
+    scene = Scene(subscription(1, W, area=far), subscription(2, W, materiality=large), subscription(3, W))
+    scene.plan(A)
+    scene.plan(replace(B, visibility=Visibility.RESTRICTED))
+
+    alerts = scene.finding(conflict(1, 17))
+
+    assert [a.subscription_id for a in alerts] == [UUID(int=2), UUID(int=3)]
+
+
+def test_a_mask_is_told_again_by_severity_only_and_ends() -> None:
+    """Changed evidence is silent; another severity, the end, and the plan behind it being removed are told masked."""
+    scene = Scene(subscription(1, W))
+    scene.plan(A)
+    scene.plan(replace(B, visibility=Visibility.RESTRICTED))
+    first = scene.finding(replace(conflict(1, 17), severity=Severity.WARNING))
+    silent = scene.finding(replace(conflict(2, 5), severity=Severity.WARNING))
+    worse = scene.finding(replace(conflict(3, 5), severity=Severity.BLOCKING))
+    scene.remove(B)
+    ended = scene.finding(replace(conflict(4, 5), severity=Severity.BLOCKING, status=FindingStatus.WITHDRAWN))
+
+    assert silent == []
+    assert [a.reason for a in first + worse + ended] == [AlertReason.NEW, AlertReason.CHANGED, AlertReason.ENDED]
+    for alert in first + worse + ended:
+        assert set(json.loads(alert.data or "")["finding"]) == {"id", "kind", "status", "severity", "contacts"}
+        assert B.id not in (alert.data or "")
+
+
+def test_a_mask_is_lifted_when_the_plan_is_widened() -> None:
+    """Then the same finding is told whole, as a change."""
+    scene = Scene(subscription(1, W))
+    scene.plan(A)
+    scene.plan(replace(B, visibility=Visibility.RESTRICTED))
+    scene.finding(conflict(1, 17))
+    scene.plan(B)
+
+    (alert,) = scene.finding(conflict(2, 17))
+
+    assert alert.reason is AlertReason.CHANGED
+    assert json.loads(alert.data or "")["changes"] == ["unmasked"]
+    assert "participants" in json.loads(alert.data or "")
 
 
 def test_a_finding_that_becomes_hidden_is_withdrawn() -> None:
-    """When a plan is hidden, those who were told of its finding get the finding's id alone, and once."""
+    """When a plan is hidden, who was told of its finding gets the id alone, once; an owner in it then gets a mask."""
     scene = Scene(subscription(1, W), subscription(2, E))
     both(scene)
     scene.finding(conflict(1, 17))
@@ -434,7 +513,11 @@ def test_a_finding_that_becomes_hidden_is_withdrawn() -> None:
     withdrawn = scene.finding(conflict(2, 17))
     again = scene.finding(conflict(3, 17))
 
-    assert [(a.subscription_id, a.reason) for a in withdrawn] == [(UUID(int=1), AlertReason.ENDED)]
+    assert [(a.subscription_id, a.reason) for a in withdrawn] == [
+        (UUID(int=1), AlertReason.ENDED),
+        (UUID(int=1), AlertReason.NEW),
+    ]
+    assert json.loads(withdrawn[1].data or "")["masked"] is True
     assert json.loads(withdrawn[0].data or "") == {
         "finding": {"id": str(conflict(1, 17).id), "status": "WITHDRAWN"},
         "changes": ["withheld"],
@@ -633,7 +716,7 @@ def test_ids_differ_between_subjects_of_one_event() -> None:
 
     alerts = scene.finding(conflict(2, 17)) + scene.finding(chance(2))
 
-    assert len({a.id for a in alerts}) == 2
+    assert len({a.id for a in alerts}) == len(alerts) == 4
 
 
 def test_a_new_subscription_gets_the_state_as_a_summary() -> None:

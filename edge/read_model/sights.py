@@ -1,0 +1,156 @@
+"""Visibility of what is stored: rows of the file under the one function that decides (`samenloop.visibility`).
+
+What is superseded is shown only to those who may see it as it is now as well: a plan that was narrowed takes its past
+with it. A finding is judged by its plans as they are now, and by its own record where a plan lags behind it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from edge.read_model.documents import LEVELS, Participant
+from edge.read_model.layout import REMOVED
+from samenloop.visibility import FindingSight, Guarded, Sight, Viewer, finding_sight, levels, sight
+
+AT_ONCE = 1001
+"""Rows that are read at a time: a full page, and one to see that there is more."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanNow:
+    """What decides about a plan as it is now, its revision, and its contact in JSON."""
+
+    guard: Guarded
+    revision: int
+    contact: str | None
+
+
+def guard_of(level: int, owner: str, audience: str | None) -> Guarded:
+    """Return what decides, from the columns of a row."""
+    return Guarded(LEVELS[level], owner, tuple(orjson.loads(audience)) if audience else ())
+
+
+def worth_reading(collection: str, viewer: Viewer) -> tuple[str, list[Any]]:
+    """Return a condition that leaves out what *viewer* can see nothing of, and its parameters. It decides nothing."""
+    seen = [LEVELS.index(level) for level in levels(viewer)]
+    owners = sorted({viewer.oin, *viewer.mandated} - {""})
+    owned = f"owner in ({_marks(owners)})"
+    if collection != "plans":
+        owned = f"rid in (select rid from {collection}_owners where {owned})"
+    terms = [f"level in ({_marks(seen)})"] if seen else []
+    return f"({' or '.join([*terms, owned] if owners else terms) or '0'})", [*seen, *owners]
+
+
+def plans_now(db: sqlite3.Connection, rids: Iterable[int]) -> dict[int, PlanNow]:
+    """Return the plans that there are now, by key."""
+    wanted = sorted(set(rids))
+    found: dict[int, PlanNow] = {}
+    for start in range(0, len(wanted), AT_ONCE):
+        rows = db.execute(
+            "select rid, revision, level, owner, audience, contact from plans "
+            "where until is null and rid in (select value from json_each(?))",
+            (orjson.dumps(wanted[start : start + AT_ONCE]).decode(),),
+        ).fetchall()
+        for rid, revision, level, owner, audience, contact in rows:
+            found[rid] = PlanNow(guard_of(level, owner, audience), revision, contact)
+    return found
+
+
+def last_guard(db: sqlite3.Connection, collection: str, rid: int) -> Guarded | None:
+    """Return what decided about a thing that was removed, just before; None where that is not known."""
+    row = db.execute(
+        f"select gone, was_level, was_owner, was_audience from {collection} "
+        "where rid = ? and until is not null order by at desc limit 1",
+        (rid,),
+    ).fetchone()
+    if row is None or row[0] != REMOVED or row[1] is None:
+        return None
+    return guard_of(*row[1:])
+
+
+def now_visible(db: sqlite3.Connection, rids: Collection[int], viewer: Viewer, *, removed: bool) -> set[int]:
+    """Return which of these plans *viewer* may see as they are now; *removed*: also as they were when they ended."""
+    now = plans_now(db, rids)
+    seen = {rid for rid, plan in now.items() if sight(plan.guard, viewer)}
+    if removed:
+        for rid in set(rids) - now.keys():
+            last = last_guard(db, "plans", rid)
+            if last is not None and sight(last, viewer):
+                seen.add(rid)
+    return seen
+
+
+class PlanEyes:
+    """What a viewer may see of plans; a page asks the same of many rows, so answers are remembered."""
+
+    def __init__(self, viewer: Viewer) -> None:
+        self._viewer = viewer
+        self._known: dict[tuple[int, str, str | None], Sight] = {}
+
+    def sight(self, level: int, owner: str, audience: str | None) -> Sight:
+        """Return what is seen of a plan with these columns."""
+        key = (level, owner, audience)
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = sight(guard_of(*key), self._viewer)
+        return found
+
+
+class FindingEyes:
+    """What a viewer may see of findings; looks up their plans many at a time."""
+
+    def __init__(self, db: sqlite3.Connection, viewer: Viewer, participants: Sequence[str]) -> None:
+        self._viewer = viewer
+        self._of = {text: [Participant(*p) for p in orjson.loads(text)] for text in participants}
+        self._plans = plans_now(db, (p.rid for those in self._of.values() for p in those))
+
+    def sight(self, participants: str, record: Guarded) -> FindingSight:
+        """Return what is seen of a finding with these *participants*; *record* is what its own record says.
+
+        Where a plan is gone or older than what was judged, the finding's own record stands in for it.
+        """
+        sides: list[Guarded] = []
+        owns = False
+        for side in self._of[participants]:
+            owns |= self._viewer.owns(side.owner)
+            plan = self._plans.get(side.rid)
+            if plan is not None:
+                sides.append(plan.guard)
+            if plan is None or plan.revision < side.revision:
+                sides.append(Guarded(record.visibility, side.owner, record.audience))
+        if not owns:
+            sides.append(record)
+        return finding_sight(sides, self._viewer)
+
+    def contacts(self, participants: str) -> list[str]:
+        """Return the contacts, in JSON, of the plans in a finding that are not seen."""
+        plans = (self._plans.get(side.rid) for side in self._of[participants])
+        hidden = (plan.contact for plan in plans if plan is not None and not sight(plan.guard, self._viewer))
+        return list(dict.fromkeys(contact for contact in hidden if contact))
+
+
+def properties_of(
+    body: str, accuracy: float | None, contact: str | None, source_fields: str | None, seen: Sight
+) -> str:
+    """Return the JSON properties of a plan as far as they are *seen*."""
+    text = body if accuracy is None else f'{body},"accuracy_m":{accuracy!r}'
+    if contact is not None and seen >= Sight.SHARED:
+        text = f'{text},"contact":{contact}'
+    if source_fields is not None and seen is Sight.ALL:
+        text = f'{text},"source_fields":{source_fields}'
+    return f"{text}}}"
+
+
+def feature(thing_id: str, geometry: str | None, properties: str) -> bytes:
+    """Return a GeoJSON Feature."""
+    name = orjson.dumps(thing_id).decode()
+    return f'{{"type":"Feature","id":{name},"geometry":{geometry or "null"},"properties":{properties}}}'.encode()
+
+
+def _marks(values: Sequence[Any]) -> str:
+    return ", ".join("?" * len(values))
