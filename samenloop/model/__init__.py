@@ -49,7 +49,7 @@ from samenloop.model.findings import (
     Reply,
     ScorePart,
 )
-from samenloop.model.operations import DeadLetter, Header, Partner, SourcePoll, SourceState
+from samenloop.model.operations import ApiKey, DeadLetter, Header, Partner, SourcePoll, SourceState
 from samenloop.model.plans import (
     NOTHING,
     Contact,
@@ -74,6 +74,7 @@ __all__ = [
     "AlertReason",
     "AlertState",
     "Answer",
+    "ApiKey",
     "Certainty",
     "ChangeKind",
     "ChangeReason",

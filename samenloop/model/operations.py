@@ -89,9 +89,23 @@ class SourceState:
     plan: Plan | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """An API key of a partner: its SHA-256, and what it may be used for (nl: API-sleutel)."""
+
+    hash: bytes
+    created_at: datetime
+    scopes: tuple[str, ...] = ()
+    label: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Partner:
-    """An organisation that takes part: its clearance and the SHA-256 of its API keys (nl: partner)."""
+    """An organisation that takes part: its clearance and its API keys (nl: partner).
+
+    *key_hashes* are keys that may do everything a partner may. *mandate* names other owners for whom it may send
+    plans: their OINs, or ``any``.
+    """
 
     oin: str
     name: str
@@ -100,3 +114,5 @@ class Partner:
     clearance: Clearance = Clearance.PARTNERS
     key_hashes: tuple[bytes, ...] = ()
     status: PartnerStatus = PartnerStatus.ACTIVE
+    keys: tuple[ApiKey, ...] = ()
+    mandate: tuple[str, ...] = ()
