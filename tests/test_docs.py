@@ -40,7 +40,7 @@ def page(name: str) -> str:
 
 def calls(*names: str) -> Iterator[tuple[Path, ast.Call]]:
     """Yield every call of one of *names* in the code, with its file."""
-    for folder in ("samenloop", "connectors", "streams"):
+    for folder in ("samenloop", "connectors", "streams", "edge"):
         for path in (ROOT / folder).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) in names:
@@ -96,7 +96,7 @@ def test_every_metric_is_documented_and_used() -> None:
     text = page("metrics.md")
     code = "\n".join(
         path.read_text(encoding="utf-8")
-        for folder in ("samenloop", "connectors", "streams")
+        for folder in ("samenloop", "connectors", "streams", "edge")
         for path in (ROOT / folder).rglob("*.py")
         if path.name != "metrics.py"
     )

@@ -30,10 +30,11 @@ from connectors.sources.file_snapshots.fields import Names, fields_of
 from connectors.sources.file_snapshots.locations import Box, BoxField, Crs, GeometryProfile, Place
 from connectors.sources.file_snapshots.owners import Mandate, Oin, Owner, Roles
 from connectors.sources.file_snapshots.periods import When, Zone
-from connectors.sources.file_snapshots.privacy import Drops, is_personal
+from connectors.sources.file_snapshots.privacy import Drops
 from samenloop import model, source, yamlfile
 from samenloop.identity import system_urn
 from samenloop.model import Certainty, Phase, PlanKind, TrafficImpact, Visibility
+from samenloop.personal_data import is_personal
 from samenloop.yamlfile import Model
 
 NULLS = ("-", "--", "n/a", "N/A", "nvt", "n.v.t.", "NULL", "null", "<Null>", "None", "NaN", "nan")

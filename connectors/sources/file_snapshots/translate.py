@@ -16,7 +16,6 @@ from connectors.sources.file_snapshots.fingerprints import fingerprint
 from connectors.sources.file_snapshots.locations import MOST_VERTICES, collect, read_place, thinned
 from connectors.sources.file_snapshots.owners import check_mandate, read_owner, read_parties
 from connectors.sources.file_snapshots.periods import envelope, read_period
-from connectors.sources.file_snapshots.privacy import is_personal, names_a_person
 from connectors.sources.file_snapshots.profile import Profile
 from connectors.sources.file_snapshots.works import Work
 from samenloop import geometry as border
@@ -34,6 +33,7 @@ from samenloop.model import (
     TrafficImpact,
     Visibility,
 )
+from samenloop.personal_data import is_personal, names_a_person
 from samenloop.source import Note, SourceRecord
 
 V = TypeVar("V")

@@ -8,11 +8,11 @@ import pytest
 
 from connectors.sources.file_snapshots import Profile, load_profile
 from connectors.sources.file_snapshots.connector import unpack
-from connectors.sources.file_snapshots.privacy import is_personal, names_a_person
 from connectors.sources.file_snapshots.translate import translate
 from samenloop import geometry as border
 from samenloop.errors import BadSettings, Reject
 from samenloop.model import Party, PartyRole, Plan
+from samenloop.personal_data import is_personal, names_a_person
 from samenloop.source import SourceRecord
 
 BASE: dict[str, Any] = {
