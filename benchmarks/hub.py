@@ -64,9 +64,11 @@ class Measured:
     parts: dict[str, Process]
     stack: LocalStack
 
-    def start(self, kind: str, name: str) -> None:
-        """Start one part and wait until it is ready."""
-        command = [sys.executable, "-m", "samenloop.cli", "run", kind, name, "--config", str(self.folder / "hub.yaml")]
+    def start(self, kind: str, name: str | None = None) -> None:
+        """Start one part and wait until it is ready; the edge has no name but its kind."""
+        words = [kind, name] if name else [kind]
+        name = name or kind
+        command = [sys.executable, "-m", "samenloop.cli", "run", *words, "--config", str(self.folder / "hub.yaml")]
         part = Process(name, command, folder=self.folder, log=self.folder / f"{name}.log")
         self.parts[name] = part
         if not part.wait_until(lambda: "process.ready" in part.said(), seconds=_UP_SECONDS):
@@ -96,6 +98,7 @@ def running_hub(**delivery: object) -> Iterator[Measured]:
             "hub": {"clock": START.date().isoformat(), "rules": "rules.yaml"},
             "delivery": {"master_key_file": "master.key", **delivery},
             "logs": {"form": "json"},
+            "edge": {"port": 0, "requests_per_minute": 1_000_000, "requests_at_once": 100_000},
         }
         (folder / "rules.yaml").write_text(yaml.safe_dump(RULES), encoding="utf-8")
         (folder / "hub.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")

@@ -19,7 +19,7 @@ from edge.problems import Fault
 from samenloop.contract.cloudevents import HUB_MODES, read_timestamp
 from samenloop.errors import Reject
 from samenloop.identity import LONGEST, system_oin
-from samenloop.model import ChangeKind, ChangeReason, Geometry, Origin, Phase, PlanChanged, Validity
+from samenloop.model import ChangeKind, ChangeReason, Origin, Phase, Plan, PlanChanged, Validity
 
 M = TypeVar("M", bound=BaseModel)
 CHANGED, REMOVED = "nl.samenloop.plan-changed.v1", "nl.samenloop.plan-removed.v1"
@@ -118,10 +118,14 @@ class Reading:
     place: Place | None
     kind: ChangeKind
 
-    def change(self, head: Head, geometry: Geometry | None, now: datetime) -> PlanChanged:
-        """Return the change; its draft has then found all that is wrong with the plan."""
+    @property
+    def content_hash(self) -> bytes | None:
+        """The hash that was sent along."""
+        return self.form.content_hash if self.form else None
+
+    def change(self, head: Head, plan: Plan | None, hashed: bytes | None, now: datetime) -> PlanChanged:
+        """Return the change; *plan* is None when it ends."""
         form, time = self.form, head.time or now
-        plan = self.draft.plan(head.plan_id, head.source, head.oin, geometry) if self.draft else None
         origin = form.origin if form else None
         given = form.validity if form else None
         validity = Validity(given.valid_from or time, given.valid_until) if given else Validity(time)
@@ -141,7 +145,7 @@ class Reading:
             reason=form.reason if form else ChangeReason.REPORTED,
             changed_fields=form.changed_fields if form else (),
             sequence=form.sequence if form else 0,
-            content_hash=form.content_hash if form else None,
+            content_hash=hashed,
             plan=plan,
         )
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from edge.changes import Head, Reading, read_change, read_head
 from edge.keyring import Caller
 from edge.letters import is_attributable, letter_of
 from edge.messages import Incoming
 from edge.places import Place, read_places
+from edge.plans import Draft
 from edge.problems import Fault
 from samenloop.consolidate import Claim, check
 from samenloop.content_hash import content_hashes
@@ -23,7 +23,7 @@ from samenloop.contract import Codec, Envelope, classification
 from samenloop.errors import Reject
 from samenloop.identity import system_urn
 from samenloop.letters import letter_output
-from samenloop.model import DeadLetter, Geometry, Phase, PlanChanged, Visibility
+from samenloop.model import DeadLetter, Geometry, Phase, Plan, PlanChanged, Visibility
 from samenloop.settings import Hub
 from samenloop.stage import Output
 
@@ -41,6 +41,7 @@ class Judged:
     faults: list[Fault] = field(default_factory=list)
     notes: list[Fault] = field(default_factory=list)
     reading: Reading | None = None
+    plan: Plan | None = None
     change: PlanChanged | None = None
     outputs: list[Output] = field(default_factory=list)
     letter: DeadLetter | None = None
@@ -68,10 +69,12 @@ class Intake:
     def judge(self, events: Sequence[Incoming], caller: Caller, now: datetime) -> list[Judged]:
         """Judge *events* in their order; several hundred at once cost much less than one by one."""
         judged = [self._read(event, caller, now) for event in events]
-        self._located(judged, caller, now)
-        self._hashed(judged)
+        self._located(judged, caller)
+        self._finish([one for one in judged if one.reading is not None and not one.faults], now)
         for one in judged:
-            self._write(one, now)
+            if one.faults and is_attributable(one.head):
+                one.letter = letter_of(one.incoming, one.head, one.faults, now)
+                one.outputs.append(letter_output(self._codec, self._hub_urn, one.letter))
         return judged
 
     def _read(self, event: Incoming, caller: Caller, now: datetime) -> Judged:
@@ -80,8 +83,8 @@ class Intake:
         reading = None if event.faults else read_change(event, head, faults)
         return Judged(event, head, faults, reading=reading)
 
-    def _located(self, judged: Sequence[Judged], caller: Caller, now: datetime) -> None:
-        """Read all places in one go, and make the changes of what is whole."""
+    def _located(self, judged: Sequence[Judged], caller: Caller) -> None:
+        """Read all places in one go, and make the plans."""
         asked = [one for one in judged if one.reading is not None and one.reading.place is not None]
         places: list[Place] = [one.reading.place for one in asked if one.reading and one.reading.place]
         geometries: dict[int, Geometry] = {}
@@ -91,47 +94,26 @@ class Intake:
             else:
                 one.faults += found
         for one in judged:
-            if one.reading is not None:
-                self._make(one, geometries.get(id(one)), caller, now)
+            if one.reading is not None and one.reading.draft is not None:
+                _draw(one, one.reading.draft, geometries.get(id(one)), caller)
 
-    def _make(self, one: Judged, geometry: Geometry | None, caller: Caller, now: datetime) -> None:
-        head, reading = one.head, one.reading
-        assert reading is not None
-        change = reading.change(head, geometry, now)
-        if reading.draft is not None:
-            one.faults += reading.draft.faults
-            one.notes += reading.draft.notes
-        plan = change.plan
-        if plan is not None and head.oin == caller.oin and not caller.speaks_for(plan.owner.oin):
-            pointer = f"{reading.draft.pointer}/owner/oin" if reading.draft else ""
-            one.faults.append(
-                Fault(pointer, "owner.not-mandated", "the plan's owner is neither you nor in your mandate")
-            )
-        if not one.faults:
-            try:
-                check(_claim(head, change), allow_test_oin=self._allow_test_oin)
-            except Reject as error:
-                one.faults.append(Fault(one.incoming.data_pointer, error.code, error.detail))
-        one.change = change
-
-    def _hashed(self, judged: Sequence[Judged]) -> None:
-        """Give each change of a plan that was taken its content hash; one that was sent must be the same."""
-        taken = [one for one in judged if one.change is not None and not one.faults and one.change.plan is not None]
-        plans = [one.change.plan for one in taken if one.change and one.change.plan]
-        for one, hashed in zip(taken, content_hashes(plans), strict=True):
-            assert one.change is not None
-            given = one.change.content_hash
-            if given is not None and given != hashed:
+    def _finish(self, whole: Sequence[Judged], now: datetime) -> None:
+        """Make the changes of what is whole so far, hold them against the rules of the stream, and encode them."""
+        plans = [one.plan for one in whole if one.plan is not None]
+        hashes = iter(content_hashes(plans))
+        for one in whole:
+            assert one.reading is not None
+            change = one.reading.change(one.head, one.plan, next(hashes) if one.plan is not None else None, now)
+            if (given := one.reading.content_hash) is not None and given != change.content_hash:
                 detail = "it is not the hash of this plan; it may be left out"
                 one.faults.append(Fault(f"{one.incoming.data_pointer}/content_hash", "record.content-hash", detail))
-            one.change = _with_hash(one.change, hashed)
-
-    def _write(self, one: Judged, now: datetime) -> None:
-        if one.change is not None and not one.faults:
-            one.outputs.append(self._output(one.head, one.change))
-        elif is_attributable(one.head) and one.faults:
-            one.letter = letter_of(one.incoming, one.head, one.faults, now)
-            one.outputs.append(letter_output(self._codec, self._hub_urn, one.letter))
+            try:
+                check(_claim(one.head, change), allow_test_oin=self._allow_test_oin)
+            except Reject as error:
+                one.faults.append(Fault(one.incoming.data_pointer, error.code, error.detail))
+            if not one.faults:
+                one.change = change
+                one.outputs.append(self._output(one.head, change))
 
     def _output(self, head: Head, change: PlanChanged) -> Output:
         envelope = Envelope(
@@ -151,9 +133,15 @@ class Intake:
         return Output("plan-changes", change.plan_id, value, self._codec.headers("plan-changes", envelope))
 
 
-def _with_hash(change: PlanChanged, hashed: bytes) -> PlanChanged:
-    values: dict[str, Any] = {name: getattr(change, name) for name in PlanChanged.__slots__}
-    return PlanChanged(**{**values, "content_hash": hashed})
+def _draw(one: Judged, draft: Draft, geometry: Geometry | None, caller: Caller) -> None:
+    """Make the plan of one event, and note what is wrong or odd with it."""
+    head = one.head
+    plan = one.plan = draft.plan(head.plan_id, head.source, head.oin, geometry)
+    one.faults += draft.faults
+    one.notes += draft.notes
+    if head.own and not caller.speaks_for(plan.owner.oin):
+        detail = "the plan's owner is neither you nor in your mandate"
+        one.faults.append(Fault(f"{draft.pointer}/owner/oin", "owner.not-mandated", detail))
 
 
 def _claim(head: Head, change: PlanChanged) -> Claim:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -24,6 +25,8 @@ from samenloop.logs import get_logger
 from samenloop.settings import Edge, Hub
 
 _LOOK_SECONDS = 0.1
+_SELDOM = (100_000, 50, 100)
+"""When Python looks for cycles: a batch makes many objects and no cycles."""
 _log = get_logger("edge")
 
 
@@ -41,6 +44,7 @@ def serve(
     BadSettings when the address cannot be listened on.
     """
     settings = hub.edge
+    gc.set_threshold(*_SELDOM)
     with _listening(settings) as listener:
         base_url = (settings.base_url or f"http://{_address(listener)}").rstrip("/")
         publisher = Publisher(hub.kafka, acknowledge_seconds=settings.acknowledge_seconds)
