@@ -29,7 +29,7 @@ EVENT = {
     "id": "2027-0042-7",
     "source": SYSTEM,
     "type": "nl.samenloop.plan-changed.v1",
-    "time": "2026-11-23T09:15:00Z",
+    "time": "2026-01-12T09:15:00Z",
     "subject": f"{SYSTEM}:plan:2027-0042",
     "datacontenttype": GEO_JSON,
     "data": FEATURE,
@@ -38,7 +38,7 @@ REMOVAL = {
     **{name: EVENT[name] for name in ("specversion", "source", "subject")},
     "id": "2027-0042-8",
     "type": "nl.samenloop.plan-removed.v1",
-    "time": "2026-12-01T08:00:00Z",
+    "time": "2026-01-19T08:00:00Z",
 }
 
 

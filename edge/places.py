@@ -6,10 +6,12 @@ A shape that crosses itself is taken as it is: detection repairs and flags it, a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 import orjson
+import pyproj
 import shapely
 from numpy.typing import NDArray
 
@@ -39,15 +41,16 @@ def read_places(places: Sequence[Place], metric_crs: str) -> list[Geometry | lis
     """
     shapes = shapely.from_geojson(_texts(places), on_invalid="ignore")
     shapes = shapely.force_2d(shapes)
-    counts = shapely.get_num_coordinates(shapes)
+    counts, on_earth = shapely.get_num_coordinates(shapes), _in_degrees(shapes)
     wkbs = shapely.to_wkb(shapes, byte_order=1, flavor="iso")
     found: list[Geometry | list[Fault]] = []
-    for place, missing, count, wkb in zip(
-        places, shapely.is_missing(shapes).tolist(), counts.tolist(), wkbs.tolist(), strict=True
-    ):
+    columns = (shapely.is_missing(shapes), counts, on_earth, wkbs)
+    for place, missing, count, fits, wkb in zip(places, *(column.tolist() for column in columns), strict=True):
         try:
             crs = _crs(place.crs or CRS84)
             _check(place, missing, count)
+            if not fits and _is_geographic(crs):
+                raise Reject("geometry.outside-crs", "degrees beyond 180 east or 90 north; x stands before y")
         except Reject as error:
             pointer = f"{place.pointer}/crs" if error.code == "geometry.crs-unknown" else place.pointer
             found.append([Fault(pointer, error.code, error.detail)])
@@ -65,6 +68,18 @@ def _texts(places: Sequence[Place]) -> NDArray[np.object_]:
         except orjson.JSONEncodeError:  # nested beyond measure
             continue
     return texts
+
+
+def _in_degrees(shapes: NDArray[np.object_]) -> NDArray[np.bool_]:
+    """Say which shapes lie within the degrees there are. PROJ would go round the earth with the others."""
+    west, south, east, north = shapely.bounds(shapes).T
+    inside: NDArray[np.bool_] = (west >= -180) & (east <= 180) & (south >= -90) & (north <= 90)
+    return inside
+
+
+@lru_cache(maxsize=256)
+def _is_geographic(crs: str) -> bool:
+    return bool(pyproj.CRS(epsg_of(crs)).is_geographic)
 
 
 def _finite(text: bytes) -> bool:

@@ -1,0 +1,234 @@
+"""The edge as a process on a real Kafka: keys followed live, events through to the shared truth, Kafka away, the end."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from edge.documented import EVENT, OIN, REMOVAL
+from samenloop.cli.tree import run
+from samenloop.contract import Codec
+from samenloop.errors import Retry
+from samenloop.kafka import Publisher, read_topic
+from samenloop.localstack import LocalStack
+from samenloop.partners import add_key, add_partner, key_id, revoke_key
+from samenloop.settings import Hub, load_hub
+from samenloop.stage import Output
+from tests.edge.scenes import BATCH, STRUCTURED, event, feature
+
+OTHER = "00000099000000001003"
+
+
+@dataclass
+class Process:
+    """One process of the hub as a container runs it, and what it has said."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def said(self) -> str:
+        return self.log.read_text()
+
+    @property
+    def url(self) -> str:
+        found = re.search(r'"url":"([^"]+)"', self.said())
+        assert found is not None, self.said()
+        return found[1]
+
+    @property
+    def metrics(self) -> str:
+        found = re.search(r'"address":"([^"]+)"', self.said())
+        assert found is not None
+        return httpx.get(f"{found[1]}/metrics").text
+
+
+@dataclass
+class Play:
+    """A hub of its own topics."""
+
+    path: Path
+    hub: Hub
+    codec: Codec
+    key: str
+
+    @contextmanager
+    def process(self, *words: str) -> Iterator[Process]:
+        """Run a process until it is ready; it is gone at the end."""
+        log = self.path.with_name(f"{'-'.join(words)}-{secrets.token_hex(2)}.log")
+        command = [sys.executable, "-m", "samenloop.cli", "run", *words, "--config", str(self.path)]
+        with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=out) as process:
+            running = Process(process, log)
+            try:
+                wait(lambda: "process.ready" in running.said() or process.poll() is not None, f"{words} is ready")
+                yield running
+            finally:
+                if process.poll() is None:
+                    process.terminate()
+                    try:
+                        process.wait(20)
+                    except subprocess.TimeoutExpired:
+                        process.kill()
+
+    def post(self, url: str, body: Any, key: str | None = None, content_type: str = STRUCTURED) -> httpx.Response:
+        headers = {"authorization": f"Bearer {key or self.key}", "content-type": content_type}
+        return httpx.post(f"{url}/v1/events", content=json.dumps(body), headers=headers, timeout=30)
+
+    def values(self, topic: str) -> list[Any]:
+        found = [record for record in read_topic(self.hub.kafka, topic) if record.value is not None]
+        return [self.codec.decode(topic, record.value or b"", record.headers) for record in found]
+
+
+def wait(condition: Callable[[], object], what: str, *, seconds: float = 60) -> None:
+    """Wait until something is so."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"not in {seconds} s: {what}"
+        time.sleep(0.1)
+
+
+@pytest.fixture
+def play(local_stack: LocalStack, tmp_path: Path) -> Play:
+    """A hub with topics, schemas and one partner."""
+    path = tmp_path / "hub.yaml"
+    path.write_text(
+        f"kafka: {{bootstrap_servers: '{local_stack.bootstrap}', prefix: 'edge-{secrets.token_hex(4)}.'}}\n"
+        f"registry: {{url: '{local_stack.registry_url}'}}\n"
+        "edge: {port: 0, acknowledge_seconds: 3, requests_at_once: 1000}\nlogs: {form: json}\n"
+    )
+    assert run(["schemas", "register", "--config", str(path)]) == 0
+    assert run(["topics", "apply", "--config", str(path)]) == 0
+    hub = load_hub(path, {})
+    codec = Codec.from_registry(hub.registry.url, hub.kafka.prefix)
+    _, key = add_partner(hub, codec, OIN, "Waterschap De Wetering", now=datetime.now(UTC))
+    return Play(path, hub, codec, key)
+
+
+def test_events_become_the_shared_truth(play: Play) -> None:
+    """Repeats, in one request, in another, at another process: the plan has one state, and one revision per change.
+
+    A batch with a bad event yields the good ones and a dead letter; a removal takes the plan away.
+    """
+    later = event(id="later", time="2026-01-13T09:15:00Z", data=feature(title="Sewer and paving"))
+    bad = event(id="bad", data=feature(title=None))
+    with ExitStack() as stack:
+        one = stack.enter_context(play.process("edge"))
+        two = stack.enter_context(play.process("edge"))
+        stack.enter_context(play.process("stream", "consolidate"))
+        answers = [play.post(url, [event(), bad, later], content_type=BATCH) for url in (one.url, two.url, one.url)]
+        answers.append(play.post(two.url, event()))
+        wait(lambda: len(play.values("plan-states")) >= 2, "two states")
+        play.post(one.url, event(id="end", subject=f"{EVENT['source']}:plan:other"))
+        wait(lambda: len(play.values("plan-states")) >= 3, "everything before it was read")
+        counted = one.metrics
+
+    states = play.values("plan-states")
+    assert [answer.status_code for answer in answers] == [207, 207, 207, 202]
+    assert [(state.revision, state.event_id) for state in states if state.plan_id == EVENT["subject"]] == [
+        (1, EVENT["id"]),
+        (2, "later"),
+    ]
+    letters = play.values("dead-letters")
+    assert [letter.code for letter in letters] == ["record.missing"] * 3
+    assert len({letter.id for letter in letters}) == 1
+    assert 'samenloop_http_requests_total{route="/v1/events",status_class="2xx"}' in counted
+
+
+def test_a_removal_takes_the_plan_away(play: Play) -> None:
+    """After the removal the plan's state is a null value."""
+    with play.process("edge") as edge, play.process("stream", "consolidate"):
+        assert play.post(edge.url, [event(), REMOVAL], content_type=BATCH).status_code == 202
+        wait(lambda: len(list(read_topic(play.hub.kafka, "plan-states"))) == 2, "a state and its end")
+
+    assert [record.value is None for record in read_topic(play.hub.kafka, "plan-states")] == [False, True]
+
+
+def test_keys_come_and_go_without_a_restart(play: Play) -> None:
+    """A new key works and a revoked one is refused within seconds; another partner cannot speak for this one."""
+    now = datetime.now(UTC)
+    with play.process("edge") as edge:
+        made, key = add_key(play.hub, play.codec, OIN, scopes=["plans:write"], now=now)
+        _, stranger = add_partner(play.hub, play.codec, OTHER, "Gemeente", now=now)
+        wait(lambda: play.post(edge.url, event(), key).status_code == 202, "the new key", seconds=5)
+        wait(lambda: play.post(edge.url, event(), stranger).status_code == 403, "the stranger", seconds=5)
+        revoke_key(play.hub, play.codec, OIN, key_id(made.hash), now=now)
+        wait(lambda: play.post(edge.url, event(), key).status_code == 401, "the revoked key", seconds=5)
+
+        assert play.post(edge.url, event()).status_code == 202
+
+
+def test_kafka_away(play: Play, local_stack: LocalStack) -> None:
+    """503 with Retry-After while the broker is gone, not ready after a while, and the same events work afterwards."""
+    with play.process("edge") as edge:
+        local_stack.stop_broker()
+        try:
+            answer = play.post(edge.url, [event(), event(id="b")], content_type=BATCH)
+            wait(lambda: httpx.get(f"{edge.url}/health/ready").status_code == 503, "not ready", seconds=40)
+        finally:
+            local_stack.start_broker()
+        wait(lambda: httpx.get(f"{edge.url}/health/ready").status_code == 200, "ready again")
+        again = play.post(edge.url, [event(), event(id="b")], content_type=BATCH)
+
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "5"
+    assert again.status_code == 202
+    assert {change.origin.event_id for change in play.values("plan-changes")} == {EVENT["id"], "b"}
+
+
+def test_the_end_finishes_what_is_under_way(play: Play) -> None:
+    """SIGTERM: a request under way is answered, then the process ends with code 0."""
+    batch = [event(id=f"e{n}", subject=f"{EVENT['source']}:plan:{n}") for n in range(1000)]
+    answers: list[httpx.Response] = []
+    with play.process("edge") as edge:
+        url = edge.url
+        sending = threading.Thread(target=lambda: answers.append(play.post(url, batch, content_type=BATCH)))
+        sending.start()
+        wait(lambda: play.values("plan-changes"), "the first events of the batch")
+        edge.process.send_signal(signal.SIGTERM)
+        sending.join(30)
+        code = edge.process.wait(30)
+
+    assert (code, [answer.status_code for answer in answers]) == (0, [202]), edge.said()
+    assert len(play.values("plan-changes")) == 1000
+
+
+def test_a_port_that_is_taken(play: Play) -> None:
+    """The process refuses to start and names the setting."""
+    with play.process("edge") as edge:
+        port = edge.url.rpartition(":")[2]
+        play.path.write_text(play.path.read_text().replace("port: 0", f"port: {port}"))
+        with play.process("edge") as second:
+            code = second.process.wait(30)
+
+    assert code == 2
+    assert "edge.port" in second.said()
+
+
+def test_a_publisher_tells_what_was_not_taken(play: Play) -> None:
+    """The future fails with Retry when one record of a call cannot be taken, and is done when all are."""
+    publisher = Publisher(play.hub.kafka, acknowledge_seconds=5)
+    try:
+        publisher.send([Output("polls", "a", b"x"), Output("polls", "b", b"y")]).result(10)
+        publisher.send([]).result(1)
+        with pytest.raises(Retry):
+            publisher.send([Output("polls", "a", b"x" * 2_000_000), Output("polls", "b", b"z")]).result(10)
+        there = (publisher.answers("polls", 5), publisher.answers("nothing", 5))
+    finally:
+        publisher.close()
+
+    assert there == (True, False)
+    assert {record.value for record in read_topic(play.hub.kafka, "polls")} == {b"x", b"y", b"z"}
