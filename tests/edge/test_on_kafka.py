@@ -1,10 +1,12 @@
-"""The edge as a process on a real Kafka: keys followed live, events through to the shared truth, Kafka away, the end."""
+"""The edge as a process on a real Kafka: keys followed live, events to the shared truth, Kafka away, the end."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
@@ -204,6 +206,35 @@ def test_the_end_finishes_what_is_under_way(play: Play) -> None:
 
     assert (code, [answer.status_code for answer in answers]) == (0, [202]), edge.said()
     assert len(play.values("plan-changes")) == 1000
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "partners" / "send-plans.md").read_text(encoding="utf-8")
+
+
+def test_the_examples_of_the_page(play: Play, tmp_path: Path) -> None:
+    """Every example of *Send your plans* runs as it stands, and the hub takes what it sends."""
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not on this machine")
+    shell, python = (re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL) for language in ("sh", "python"))
+    with play.process("edge") as edge:
+        env = {"HUB": edge.url, "KEY": play.key, "PATH": os.environ["PATH"]}
+        said = [_run(["sh", "-ec", text], tmp_path, env) for text in shell]
+        printed = [_run([sys.executable, "-c", text], tmp_path, env) for text in python]
+
+    assert [json.loads(text)["refused"] for text in said] == [0, 0, 0]
+    assert printed[0].splitlines() == [
+        "accepted 2027-0070-1 []",
+        "refused 2027-0071-1 ['this key is missing', 'this key is not known; did you mean title?']",
+    ]
+    assert printed[1] == "202\n"
+    assert len(play.values("plan-changes")) == 6
+    assert len(play.values("dead-letters")) == 1
+
+
+def _run(command: list[str], folder: Path, env: dict[str, str]) -> str:
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def test_a_port_that_is_taken(play: Play) -> None:
