@@ -180,7 +180,7 @@ EVENTS: dict[str, Any] = {
             {"accepted": 1, "refused": 1, "events": [_ACCEPTED, _REFUSED]},
         ),
         **problems(
-            "malformed", "events-refused", "not-yours", "too-large", "unsupported-media-type", *FOR_PARTNERS
+            "malformed", "events-refused", "not-yours", "too-slow", "too-large", "unsupported-media-type", *FOR_PARTNERS
         ),
     },
 }  # fmt: skip

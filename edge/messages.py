@@ -4,6 +4,7 @@ judged.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import re
@@ -16,7 +17,7 @@ import numpy as np
 import orjson
 from fastapi import Request
 
-from edge.problems import Fault, Problem
+from edge.problems import KINDS, Fault, Problem
 from samenloop.settings import Edge
 
 JSON, GEO_JSON = "application/json", "application/geo+json"
@@ -24,6 +25,7 @@ STRUCTURED, BATCH = "application/cloudevents+json", "application/cloudevents-bat
 TAKEN = (STRUCTURED, BATCH, JSON, GEO_JSON)
 """Content types of a request; the last two in binary mode, with the attributes in headers."""
 _NAME = re.compile(r"[a-z0-9]{1,20}")
+_PATIENCE_SECONDS = 30.0
 _ONCE = ("content-type", "content-encoding", "authorization")
 
 RawHeaders = Sequence[tuple[bytes, bytes]]
@@ -68,7 +70,15 @@ def media_type(text: str) -> str:
 
 
 async def read_body(request: Request, limit_bytes: int) -> bytes:
-    """Return the body, never more than *limit_bytes*. Raises Problem("too-large")."""
+    """Return the body, never more than *limit_bytes*. Raises Problem: `too-large`, `too-slow`."""
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            return await _read(request, limit_bytes)
+    except TimeoutError as error:
+        raise Problem("too-slow", KINDS["too-slow"].meaning, headers={"Connection": "close"}) from error
+
+
+async def _read(request: Request, limit_bytes: int) -> bytes:
     announced = request.headers.get("content-length", "0")
     parts: list[bytes] = []
     size = int(announced) if announced.isdecimal() and len(announced) < 16 else 0

@@ -72,6 +72,12 @@ KINDS: dict[str, Kind] = {
         "The address exists, but not for this method.",
         "The header `Allow` says which are.",
     ),
+    "too-slow": Kind(
+        408,
+        "The body did not arrive in time",
+        "The request's body was not there after 30 seconds.",
+        "Send smaller requests, or over a better connection; nothing of this one was taken.",
+    ),
     "too-large": Kind(
         413,
         "The request is too large",

@@ -39,6 +39,9 @@ class EdgeServices:
     worker: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "intake"))
     """One thread for what takes time, so that the event loop goes on answering and the codec is never shared."""
 
+    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(32))
+    """So many bodies are in memory at once; who comes later waits with the body unread."""
+
     async def sent(self, outputs: Sequence[Output]) -> None:
         """Wait until Kafka has *outputs*. Raises Retry."""
         if outputs:

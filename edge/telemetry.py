@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from edge.problems import KINDS, Fault, Problem, answer
@@ -50,7 +50,7 @@ class Telemetry:
         try:
             await self._app(scope, receive, answering)
         except Exception as error:  # noqa: BLE001 - a bug of ours: one request fails, the trace goes to the log only
-            if type(error).__name__ == "ClientDisconnect":
+            if isinstance(error, ClientDisconnect):
                 status = 499
                 return
             _log.error("edge.failed", "A request failed by a mistake of our own.", trace_id=trace_id, exc_info=True)

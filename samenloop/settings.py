@@ -119,7 +119,10 @@ class Serving(Model):
 
 
 class Edge(Model):
-    """The hub's own HTTP side; `samenloop up` starts it when this section is in the file (`edge: {}` will do)."""
+    """The hub's own HTTP side; `samenloop up` starts it when this section is in the file (`edge: {}` will do).
+
+    It speaks plain HTTP: beyond this machine, put a proxy with TLS in front and name its address in `base_url`.
+    """
 
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8080, ge=0, le=65535, description="0 picks a free one and logs it")

@@ -41,10 +41,11 @@ async def send_events(
     recorded the change; of two changes of one plan the later one counts, whatever order they arrive in.
     """
     settings = services.settings
-    body = await read_body(request, int(settings.max_body_megabytes * _MEGABYTE))
     loop = asyncio.get_running_loop()
-    events = await loop.run_in_executor(services.worker, read_events, request.headers.raw, body, settings)
-    judged = await _taken(services, events, caller)
+    async with services.turns:
+        body = await read_body(request, int(settings.max_body_megabytes * _MEGABYTE))
+        events = await loop.run_in_executor(services.worker, read_events, request.headers.raw, body, settings)
+        judged = await _taken(services, events, caller)
     _count(judged)
     return _answer(judged)
 
