@@ -11,7 +11,7 @@ from samenloop.kafka import Publisher, Tail
 from samenloop.logs import get_logger
 from samenloop.settings import Kafka
 
-_LOOK_SECONDS, _ASK_SECONDS, _PATIENCE_SECONDS = 0.2, 5.0, 15.0
+_LOOK_SECONDS, _ASK_SECONDS, _PATIENCE_SECONDS = 0.2, 3.0, 10.0
 _log = get_logger("edge")
 
 
