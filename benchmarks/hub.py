@@ -66,9 +66,10 @@ class Measured:
     parts: dict[str, Process]
     stack: LocalStack
 
-    def start(self, kind: str, name: str) -> None:
-        """Start one part and wait until it is ready."""
-        self._start(name, ["samenloop.cli", "run", kind, name, "--config", str(self.folder / "hub.yaml")])
+    def start(self, kind: str, name: str | None = None) -> None:
+        """Start one part and wait until it is ready; the edge has no name but its kind."""
+        words = [kind, name] if name else [kind]
+        self._start(name or kind, ["samenloop.cli", "run", *words, "--config", str(self.folder / "hub.yaml")])
 
     def replace_by_copying(self, stage: str) -> None:
         """End a stage and start in its place what only moves its records."""
@@ -119,6 +120,7 @@ def running_hub(**delivery: object) -> Iterator[Measured]:
             "hub": {"clock": START.date().isoformat(), "rules": "rules.yaml"},
             "delivery": {"master_key_file": "master.key", **delivery},
             "logs": {"form": "json"},
+            "edge": {"port": 0, "requests_per_minute": 1_000_000, "requests_at_once": 100_000},
         }
         (folder / "rules.yaml").write_text(yaml.safe_dump(RULES), encoding="utf-8")
         (folder / "hub.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")

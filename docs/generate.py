@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from rich.console import Console
 
+from edge.problems import KINDS
 from samenloop.cli import COMMANDS
 from samenloop.cli.tree import build
 from samenloop.contract import TOPICS
@@ -119,6 +120,21 @@ def topics() -> str:
     return "\n".join(lines) + "\n"
 
 
+def problems() -> str:
+    """Return the page of all problems that the edge answers with."""
+    lines = [
+        "# Problems",
+        "",
+        NOTE,
+        "What the hub's HTTP side answers when something is wrong: `application/problem+json` (RFC 9457). The last",
+        "part of `type` is the code; the hub shows the same text under that address. `errors` has every finding with",
+        "a `pointer` into the body (or a `header`), a [code](codes.md) and a sentence.",
+    ]
+    for code, kind in KINDS.items():
+        lines += ["", f"## `{code}`", "", f"{kind.status}: {kind.title}.", "", kind.meaning, "", kind.fix]
+    return "\n".join(lines) + "\n"
+
+
 def rules() -> str:
     """Return the page of the rules: every figure of the shipped configuration, and how to give others."""
     shipped = load_rules()
@@ -179,6 +195,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "commands.md": commands,
     "topics.md": topics,
     "rules.md": rules,
+    "problems.md": problems,
 }
 
 

@@ -345,4 +345,11 @@ NOTIFICATIONS_SUPPRESSED_TOTAL = _counter(
     reason=("rate_limit", "quiet_hours", "duplicate", "immaterial", "first_load"),
 )
 
+HTTP_REQUESTS_TOTAL = _counter(
+    "http_requests_total",
+    "Requests to the edge, by the route that answered.",
+    route=20,
+    status_class=("2xx", "3xx", "4xx", "5xx"),
+)
+
 BUILD_INFO.labels(version=__version__).set(1)

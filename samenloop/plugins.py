@@ -1,4 +1,4 @@
-"""Finds connectors and stages by entry point, so that the core imports none of them.
+"""Finds connectors, stages and the edge by entry point, so that the core imports none of them.
 
 The entry point's name is the file's (`file_snapshots`); people, labels and groups say `file-snapshots`: derived here,
 never typed twice.
@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from samenloop.errors import BadSettings
 
-Kind = Literal["sources", "stages", "sinks"]
+Kind = Literal["sources", "stages", "sinks", "edge"]
 
 
 def names(kind: Kind) -> list[str]:

@@ -118,6 +118,30 @@ class Serving(Model):
     port: int = Field(0, ge=0, le=65535, description="0 picks a free one and prints it")
 
 
+class Edge(Model):
+    """The hub's own HTTP side; `samenloop up` starts it when this section is in the file (`edge: {}` will do).
+
+    It speaks plain HTTP: beyond this machine, put a proxy with TLS in front and name its address in `base_url`.
+    """
+
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(8080, ge=0, le=65535, description="0 picks a free one and logs it")
+    base_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^/?#\s]+(/[^?#\s]*)?$",
+        description="how partners reach it, such as https://hub.example; default: http, host and port",
+    )
+    max_body_megabytes: float = Field(8, gt=0, le=64, description="larger requests are refused (413)")
+    max_batch_events: int = Field(1000, ge=1, le=10000, description="most events in one request")
+    max_nesting: int = Field(32, ge=12, le=200, description="deepest lists and objects of a body")
+    requests_per_minute: float = Field(600, gt=0, le=1_000_000, description="of one partner at one process, on average")
+    requests_at_once: int = Field(60, ge=1, le=100_000, description="of one partner at one process, after a pause")
+    acknowledge_seconds: float = Field(
+        10, gt=0, le=120, description="Kafka must have taken what was sent in that time, else 503"
+    )
+    shutdown_seconds: float = Field(10, gt=0, le=120, description="requests under way may take so long to finish")
+
+
 class Source(Model):
     """One source: a connector and its own settings."""
 
@@ -143,6 +167,7 @@ class Hub(Model):
     hub: Identity = Identity()
     delivery: Delivery = Delivery()
     metrics: Serving = Serving()
+    edge: Edge = Edge()
     logs: Logs = Logs()
     sources: dict[Name, Source] = Field({}, max_length=500, description="by name")
     data_dir: File = Field(

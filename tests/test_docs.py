@@ -50,9 +50,12 @@ def calls(*names: str) -> Iterator[tuple[Path, ast.Call]]:
 def codes() -> set[str]:
     """Return every error code that the code can raise or write into a dead letter."""
     found: set[str] = set()
-    for _, call in calls("Reject", "Retry", "Held"):
+    for _, call in calls("Reject", "Retry", "Held", "PydanticCustomError"):
         if call.args and isinstance(call.args[0], ast.Constant) and isinstance(call.args[0].value, str):
             found.add(call.args[0].value)
+    for _, call in calls("Fault", "at", "fault"):
+        if len(call.args) > 1 and isinstance(call.args[1], ast.Constant) and "." in str(call.args[1].value):
+            found.add(str(call.args[1].value))
     for _, call in calls("dead_letter", "DeadLetter", "Rejected", "Note"):
         candidates = [keyword.value for keyword in call.keywords if keyword.arg == "code"] + call.args[:1]
         for value in candidates:

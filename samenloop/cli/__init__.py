@@ -33,13 +33,18 @@ COMMANDS = (
     Command("run sink", "run:sink", "Run sinks: carry alerts to partners, write receipts."),
     Command("run conservation", "run:conservation", "Count what came in and what became of it, hour by hour."),
     Command("verify", "verify:verify", "Say whether the truth is true: work it out again from the changes, compare."),
+    Command("run edge", "run:edge", "Run the hub's HTTP side: partners send plans to it and ask it."),
     Command("source list", "sources:list_", "Show the configured sources and how their last poll ended."),
     Command("source check", "sources:check", "Show how the records of a profile's files map, before connecting them."),
     Command("source release", "sources:release", "Apply the delivery that a source holds back."),
     Command("source discard", "sources:discard", "Drop the delivery that a source holds back."),
     Command("partners add", "partners:add", "Admit a partner; shows its API key once."),
     Command("partners list", "partners:list_", "Show the partners."),
+    Command("partners mandate", "partners:mandate", "Say for which other owners a partner may send plans."),
     Command("partners revoke", "partners:revoke", "End a partner's access."),
+    Command("partners key add", "partners:key_add", "Give a partner another API key; shows it once."),
+    Command("partners key list", "partners:key_list", "Show a partner's API keys and what each may be used for."),
+    Command("partners key revoke", "partners:key_revoke", "End one API key."),
     Command("subscriptions add", "subscriptions:add", "Subscribe a partner; shows the webhook secret."),
     Command("subscriptions list", "subscriptions:list_", "Show the subscriptions."),
     Command("subscriptions pause", "subscriptions:pause", "Hold back a subscription's alerts; none is lost."),
@@ -62,6 +67,7 @@ GROUPS = {
     "run": "Run parts of the hub, one process each: what a container runs.",
     "source": "Look after the sources.",
     "partners": "Who may use the hub.",
+    "partners key": "Their API keys.",
     "subscriptions": "Who is told what, and where.",
     "dead-letters": "Records that were set aside.",
     "topics": "The topics on Kafka.",
@@ -91,13 +97,13 @@ def overview() -> str:
 
 def unknown(given: Sequence[str]) -> str | None:
     """Return a sentence when the first words are no command, with the nearest one that is."""
-    words = [word for word in given[:2] if not word.startswith("-")]
+    words = [word for word in given[: 3 if " ".join(given[:2]) in GROUPS else 2] if not word.startswith("-")]
     known = [command.words for command in COMMANDS]
-    if not words or words[0] in known or (words[0] in GROUPS and len(words) == 1) or " ".join(words) in known:
+    if not words or words[0] in known or " ".join(words) in (*GROUPS, *known):
         return None
     from difflib import get_close_matches
 
-    firsts = [*GROUPS, *(name for name in known if " " not in name)]
+    firsts = [name for name in (*GROUPS, *known) if " " not in name]
     asked = " ".join(words) if words[0] in GROUPS else words[0]
     close = get_close_matches(" ".join(words), known if len(words) > 1 else firsts, n=1)
     close = close or get_close_matches(words[0], firsts, n=1)

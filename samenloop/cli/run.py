@@ -1,4 +1,4 @@
-"""`samenloop run source|stream|sink NAME…` and `samenloop run conservation`: what a container runs.
+"""`samenloop run source|stream|sink NAME…`, `samenloop run edge` and `run conservation`: what a container runs.
 
 One name runs in this process. Several names run as one child process each, supervised as `samenloop up` does: they
 share no interpreter, so that one that hangs or dies takes nobody along and its watchdog is its own.
@@ -88,6 +88,17 @@ def conservation(*, config: Config = None) -> int:
         from samenloop.conservation_watch import run_watch
 
         run_watch(hub, codec_of(hub), _Turning(life), on_ready=life.health.become_ready)
+    return 0
+
+
+def edge(*, config: Config = None) -> int:
+    """Run the hub's HTTP side; any number of them may run side by side, each with its own `edge.port`."""
+    from samenloop import plugins
+
+    hub = hub_of(config)
+    serve = plugins.load("edge", "server")
+    with _process(hub, "edge") as life:
+        serve(hub, codec_of(hub), stop=life.stop, on_turn=life.health.turn, on_ready=life.health.become_ready)
     return 0
 
 

@@ -27,13 +27,14 @@ def build() -> App:
         result_action="return_value",
         suppress_keyboard_interrupt=False,
     )
-    groups = {name: App(name=name, help=text, version_flags=()) for name, text in GROUPS.items()}
-    for group in groups.values():
-        app.command(group)
+    groups = {"": app}
+    for words, text in GROUPS.items():  # a group stands behind the one it is in
+        within, _, name = words.rpartition(" ")
+        groups[words] = App(name=name, help=text, version_flags=())
+        groups[within].command(groups[words])
     for command in COMMANDS:
-        *parents, name = command.words.split()
-        parent = groups[parents[0]] if parents else app
-        parent.command(f"samenloop.cli.{command.target}", name=name, help=command.help, version_flags=())
+        within, _, name = command.words.rpartition(" ")
+        groups[within].command(f"samenloop.cli.{command.target}", name=name, help=command.help, version_flags=())
     return app
 
 

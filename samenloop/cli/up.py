@@ -1,4 +1,4 @@
-"""`samenloop up`: the whole hub of one hub.yaml, one process for each source, stage and sink, supervised."""
+"""`samenloop up`: the whole hub of one hub.yaml, one process for each part, supervised."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from samenloop.cli.output import say, warn
 from samenloop.settings import Hub
 from samenloop.supervisor import Part, State, Status, Supervisor, stop_on_signals
 
-Kind = Literal["source", "stream", "sink"]
+Kind = Literal["source", "stream", "sink", "edge", "conservation"]
 
 
 def up(*, local: bool = False, config: Config = None) -> int:
@@ -44,7 +44,7 @@ def up(*, local: bool = False, config: Config = None) -> int:
 
 
 def parts_of(hub: Hub, config: Path | None) -> list[Part]:
-    """Return what runs: every stage, every sink, every source of the settings, and who counts what became of it all.
+    """Return what runs: every stage, sink and source, the edge if it has settings, and the account of it all.
 
     With a `metrics.port`, the parts count up from it in this order; without, each takes a free port.
     """
@@ -55,18 +55,14 @@ def parts_of(hub: Hub, config: Path | None) -> list[Part]:
         *(("sink", name) for name in plugins.names("sinks")),
         *(("source", name) for name in hub.sources),
     ]
-    ports = [hub.metrics.port + index if hub.metrics.port else 0 for index in range(len(names) + 1)]
-    parts = [
+    if "edge" in hub.model_fields_set:
+        names.append(("edge", ""))
+    names.append(("conservation", ""))
+    ports = [hub.metrics.port + index if hub.metrics.port else 0 for index in range(len(names))]
+    return [
         part(kind, name, config, env={"SAMENLOOP_METRICS__PORT": str(port)})
-        for (kind, name), port in zip(names, ports, strict=False)
+        for (kind, name), port in zip(names, ports, strict=True)
     ]
-    return [*parts, _conservation(config, ports[-1])]
-
-
-def _conservation(config: Path | None, port: int) -> Part:
-    command = [sys.executable, "-m", "samenloop.cli", "run", "conservation"]
-    command += ["--config", str(config)] if config else []
-    return Part("conservation", command, {"SAMENLOOP_METRICS__PORT": str(port), "SAMENLOOP_LOGS__FORM": "json"})
 
 
 def part(
@@ -77,11 +73,14 @@ def part(
     slot: str = "0",
     env: Mapping[str, str] | None = None,
 ) -> Part:
-    """Return the process that runs one source, stage or sink; it logs JSON, which `supervise` makes readable."""
-    command = [sys.executable, "-m", "samenloop.cli", "run", kind, name]
+    """Return the process that runs one source, stage or sink, or what has no name but its kind.
+
+    It logs JSON, which `supervise` makes readable.
+    """
+    command = [sys.executable, "-m", "samenloop.cli", "run", kind, *([name] if name else [])]
     command += ["--config", str(config)] if config else []
-    command += ["--slot", slot] if kind != "source" else []
-    return Part(f"{kind} {name}", command, {**(env or {}), "SAMENLOOP_LOGS__FORM": "json"})
+    command += ["--slot", slot] if kind in ("stream", "sink") else []
+    return Part(f"{kind} {name}".strip(), command, {**(env or {}), "SAMENLOOP_LOGS__FORM": "json"})
 
 
 def supervise(parts: Sequence[Part]) -> int:

@@ -1,11 +1,14 @@
 """The Kafka edge: the only place, beside the registry client, that knows confluent-kafka.
 
-`run_stage` drives a stage; `Writer` and `publish` write; `read_topic` reads a topic whole; `apply_topics` makes topics.
+`run_stage` drives a stage; `Writer`, `Publisher` and `publish` write; `read_topic` reads a topic whole, `Tail` follows
+it; `apply_topics` makes topics.
 """
 
 from samenloop.kafka.loop import run_stage
+from samenloop.kafka.publisher import Publisher
 from samenloop.kafka.reader import read_topic
+from samenloop.kafka.tail import Tail
 from samenloop.kafka.topics import apply_topics
 from samenloop.kafka.writer import Writer, publish
 
-__all__ = ["Writer", "apply_topics", "publish", "read_topic", "run_stage"]
+__all__ = ["Publisher", "Tail", "Writer", "apply_topics", "publish", "read_topic", "run_stage"]

@@ -64,9 +64,10 @@ def transactional_producer(kafka: Kafka, transactional_id: str) -> Producer:
     )
 
 
-def plain_producer(kafka: Kafka) -> Producer:
-    """Return an idempotent producer without transactions."""
-    return Producer({**_connection(kafka, f"{kafka.prefix}publish"), **_PRODUCER}, logger=_logger())
+def plain_producer(kafka: Kafka, *, give_up_seconds: float = 120.0) -> Producer:
+    """Return an idempotent producer without transactions, which gives a record up after so long."""
+    settings = {**_PRODUCER, "delivery.timeout.ms": int(give_up_seconds * 1000)}
+    return Producer({**_connection(kafka, f"{kafka.prefix}publish"), **settings}, logger=_logger())
 
 
 def member(kafka: Kafka, group: str, client_id: str) -> Consumer:

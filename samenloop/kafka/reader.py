@@ -34,6 +34,7 @@ _NO_LEADER_YET = {
     KafkaError.NOT_LEADER_FOR_PARTITION,
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError.UNKNOWN_LEADER_EPOCH,
 }
 """What a topic answers that was made a moment ago, or whose broker has just come back."""
 _AT_ONCE = 5000

@@ -50,7 +50,7 @@ from samenloop.model.findings import (
     Reply,
     ScorePart,
 )
-from samenloop.model.operations import DeadLetter, DeadLetterState, Header, Partner, SourcePoll, SourceState
+from samenloop.model.operations import ApiKey, DeadLetter, DeadLetterState, Header, Partner, SourcePoll, SourceState
 from samenloop.model.plans import (
     NOTHING,
     Contact,
@@ -75,6 +75,7 @@ __all__ = [
     "AlertReason",
     "AlertState",
     "Answer",
+    "ApiKey",
     "Certainty",
     "ChangeKind",
     "ChangeReason",

@@ -110,9 +110,23 @@ class SourceState:
     plan: Plan | None = None
 
 
+@value
+class ApiKey:
+    """An API key of a partner: its SHA-256, and what it may be used for (nl: API-sleutel)."""
+
+    hash: bytes
+    created_at: datetime
+    scopes: tuple[str, ...] = ()
+    label: str | None = None
+
+
 @value(kw_only=True)
 class Partner:
-    """An organisation that takes part: its clearance and the SHA-256 of its API keys (nl: partner)."""
+    """An organisation that takes part: its clearance and its API keys (nl: partner).
+
+    *key_hashes* are keys that may do everything a partner may. *mandate* names other owners for whom it may send
+    plans: their OINs, or ``any``.
+    """
 
     oin: str
     name: str
@@ -121,3 +135,5 @@ class Partner:
     clearance: Clearance = Clearance.PARTNERS
     key_hashes: tuple[bytes, ...] = ()
     status: PartnerStatus = PartnerStatus.ACTIVE
+    keys: tuple[ApiKey, ...] = ()
+    mandate: tuple[str, ...] = ()

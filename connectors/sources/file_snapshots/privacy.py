@@ -1,4 +1,7 @@
-"""Which fields a profile drops: personal data stays behind. What else is personal says `samenloop.privacy`."""
+"""Personal data stays behind: fields that are dropped before anything leaves the connector.
+
+What free text and field names give away is judged by `samenloop.personal_data`; here is what a profile drops.
+"""
 
 from __future__ import annotations
 

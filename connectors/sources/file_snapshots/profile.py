@@ -35,8 +35,8 @@ from samenloop import model, yamlfile
 from samenloop.identity import system_urn
 from samenloop.model import Certainty, Phase, PlanKind, TrafficImpact, Visibility
 from samenloop.owners import Mandate, Oin
+from samenloop.personal_data import is_personal
 from samenloop.places import Box
-from samenloop.privacy import is_personal
 from samenloop.source_settings import BoxField, GuardProfile, HttpProfile, Where, Zone, as_box
 from samenloop.yamlfile import Model
 

@@ -35,8 +35,8 @@ from samenloop.model import (
 )
 from samenloop.owners import check_mandate
 from samenloop.periods import envelope
+from samenloop.personal_data import is_personal, names_a_person
 from samenloop.places import METRES_IN_A_DEGREE, MOST_VERTICES, collect, thinned
-from samenloop.privacy import is_personal, names_a_person
 from samenloop.source import Note, SourceRecord
 from samenloop.source_settings import REFERENCE_URN
 from samenloop.texts import one_line, shape_of

@@ -39,8 +39,8 @@ from samenloop.model import (
 )
 from samenloop.owners import check_mandate, organisation, unknown_owner
 from samenloop.periods import SENTINEL_FROM, envelope
+from samenloop.personal_data import is_personal
 from samenloop.places import METRES_IN_A_DEGREE, MOST_VERTICES, thinned
-from samenloop.privacy import is_personal
 from samenloop.source import Measures, Note, SourceRecord
 from samenloop.source_settings import REFERENCE_URN
 from samenloop.texts import one_line, shape_of

@@ -98,6 +98,46 @@ def test_partners_come_and_go(samenloop: Samenloop) -> None:
     assert "REVOKED" in samenloop("partners", "list")[1]
 
 
+def test_keys_come_and_go(samenloop: Samenloop) -> None:
+    """A key is made with its scopes, listed without its text, and ended by its name; a mandate is said and unsaid."""
+    oin = "00000099000000001005"
+    samenloop("partners", "add", oin, "Gemeente Aalburg")
+    made = json.loads(
+        samenloop("partners", "key", "add", oin, "--scope", "plans:write", "--scope", "read", "--json")[1]
+    )
+    listed = json.loads(samenloop("partners", "key", "list", oin, "--json")[1])
+    shown = samenloop("partners", "key", "list", oin)[1]
+    ended = samenloop("partners", "key", "revoke", oin, made["key"])
+    again = samenloop("partners", "key", "revoke", oin, made["key"])
+    mandated = samenloop("partners", "mandate", oin, "any")[1]
+
+    assert made["scopes"] == ["plans:write", "read"]
+    assert [key["scopes"] for key in listed][1] == made["scopes"]
+    assert made["api_key"] not in shown
+    assert (ended[0], again[0]) == (0, 2)
+    assert len(json.loads(samenloop("partners", "key", "list", oin, "--json")[1])) == 1
+    assert "itself, any" in mandated
+    assert samenloop("partners", "mandate", oin)[1].endswith("may send plans of itself.\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["partners", "key", "add", "00000099000000001009"], "is not a partner"),
+        (["partners", "key", "add", "00000099000000001005", "--scope", "all"], "--scope: found 'all', expected one of"),
+        (["partners", "key", "revoke", "00000099000000001005", "ab"], "names none of the keys"),
+        (["partners", "mandate", "00000099000000001005", "x"], "oin: found 'x'"),
+    ],
+)
+def test_keys_that_cannot_be(samenloop: Samenloop, arguments: list[str], words: str) -> None:
+    """A mistake is one line with exit code 2."""
+    samenloop("partners", "add", "00000099000000001005", "Gemeente Aalburg")
+    code, _, err = samenloop(*arguments)
+
+    assert code == 2
+    assert words in err
+
+
 def test_partners_that_cannot_be(samenloop: Samenloop) -> None:
     """A wrong number or an unknown partner is one line, not a traceback."""
     for arguments in (("partners", "add", "123", "X"), ("partners", "revoke", "00000099000000001009")):

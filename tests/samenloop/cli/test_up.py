@@ -195,7 +195,10 @@ def test_parts_count_up_from_the_port(hub_file: Path) -> None:
 
     ports = {part.name: part.env["SAMENLOOP_METRICS__PORT"] for part in parts_of(hub, hub_file)}
 
+    with_edge = load_hub(hub_file, {"SAMENLOOP_EDGE__PORT": "8080"})
+
     assert ports.keys() == PARTS
+    assert {part.name for part in parts_of(with_edge, hub_file)} == PARTS | {"edge"}
     assert ports["stream consolidate"] == "9100"
     assert ports["source town"] == "9104"
 

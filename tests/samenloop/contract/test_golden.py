@@ -129,7 +129,9 @@ def samples(change: model.PlanChanged) -> dict[str, Any]:
             attempt=2, topic="plan-changes", successor=UUID(int=11),
         ),
         "partners": model.Partner(
-            oin=OIN, name="Gemeente Voorbeeld", created_at=NOW, updated_at=NOW, key_hashes=(bytes(32),)
+            oin=OIN, name="Gemeente Voorbeeld", created_at=NOW, updated_at=NOW, key_hashes=(bytes(32),),
+            keys=(model.ApiKey(bytes(31) + b"\x01", NOW, ("plans:write", "read"), "planning system"),),
+            mandate=("00000099123456780001",),
         ),
     }  # fmt: skip
 

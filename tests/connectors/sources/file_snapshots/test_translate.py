@@ -12,7 +12,7 @@ from connectors.sources.file_snapshots.translate import translate
 from samenloop import geometry as border
 from samenloop.errors import BadSettings, Reject
 from samenloop.model import Party, PartyRole, Plan
-from samenloop.privacy import is_personal, names_a_person
+from samenloop.personal_data import is_personal, names_a_person
 from samenloop.source import SourceRecord
 
 BASE: dict[str, Any] = {

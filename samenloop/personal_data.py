@@ -1,7 +1,7 @@
-"""Personal data stays behind: what free text and names of fields give away.
+"""Personal data stays outside the hub: what free text may not hold, and what fields may not be called.
 
 rule: domain.md 7. E-mail addresses, telephone numbers and citizen service numbers (BSN) in free text withhold the
-whole text; fields whose name says that they hold a person are dropped even when nobody listed them.
+whole text; fields whose name says that they hold a person are dropped.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+_HINT = re.compile("[@0-9]")
+"""Without one of these no text can hold any of the following."""
 _MAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _PHONE = re.compile(
     r"""(?<![\d.,/-])(?:
@@ -33,6 +35,8 @@ _PERSON = re.compile(
 
 def is_personal(text: str) -> bool:
     """Say whether free text holds an e-mail address, a telephone number or a citizen service number."""
+    if not _HINT.search(text):
+        return False
     if _MAIL.search(text):
         return True
     bare = _DATE_LIKE.sub(" ", text)

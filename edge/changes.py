@@ -1,0 +1,294 @@
+"""From an event to a change: the envelope's attributes, and the data by its content type. No side effects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from difflib import get_close_matches
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from edge.forms import ChangeForm, FeatureForm
+from edge.keyring import Caller
+from edge.messages import GEO_JSON, JSON, Incoming
+from edge.places import Place
+from edge.plans import Draft, place_of, without_nulls
+from edge.problems import Fault
+from samenloop.contract.cloudevents import HUB_MODES, read_timestamp
+from samenloop.errors import Reject
+from samenloop.identity import LONGEST, system_oin
+from samenloop.model import ChangeKind, ChangeReason, Origin, Phase, Plan, PlanChanged, Validity
+
+M = TypeVar("M", bound=BaseModel)
+CHANGED, REMOVED = "nl.samenloop.plan-changed.v1", "nl.samenloop.plan-removed.v1"
+_AHEAD = timedelta(minutes=5)
+"""What clocks may differ. A time far ahead would make everything after it look late."""
+_MUST = ("id", "source", "type", "time")
+
+
+@dataclass(slots=True)
+class Head:
+    """What the attributes of an event say; what could not be read is empty."""
+
+    id: str = ""
+    source: str = ""
+    oin: str = ""
+    own: bool = False
+    type: str = ""
+    time: datetime | None = None
+    subject: str | None = None
+    plan_id: str = ""
+    mode: str = "live"
+    correlation: str | None = None
+    causation: str | None = None
+    traceparent: str | None = None
+
+
+def read_head(event: Incoming, caller: Caller, now: datetime, faults: list[Fault]) -> Head:
+    """Return what the attributes say and append to *faults* what is wrong with them."""
+    found = event.attributes
+    if not found and event.faults:
+        return Head()
+    if found.get("specversion") != "1.0":
+        faults.append(event.at("specversion", "envelope.specversion", "expected CloudEvents 1.0"))
+    texts = {name: _attribute(event, name, faults, must=True) or "" for name in _MUST}
+    head = Head(id=texts["id"], source=texts["source"], type=texts["type"])
+    for name in ("subject", "correlationid", "causationid", "traceparent", "hubmode"):
+        if name in found:
+            texts[name] = _attribute(event, name, faults) or ""
+    head.subject, head.correlation = texts.get("subject") or None, texts.get("correlationid") or None
+    head.causation, head.traceparent = texts.get("causationid") or None, texts.get("traceparent") or None
+    head.mode = texts.get("hubmode") or "live"
+    if head.mode not in HUB_MODES:
+        faults.append(event.at("hubmode", "envelope.label", "expected live or replay"))
+    if head.type and head.type not in (CHANGED, REMOVED):
+        faults.append(event.at("type", "envelope.type", f"expected {CHANGED} or {REMOVED}"))
+    _read_source(event, head, caller, faults)
+    _read_time(event, head, texts["time"], now, faults)
+    return head
+
+
+def _attribute(event: Incoming, name: str, faults: list[Fault], *, must: bool = False) -> str | None:
+    value = event.attributes.get(name)
+    if value is None or value == "":
+        if must:
+            faults.append(event.at(name, "envelope.missing", f"the attribute {name} is missing or empty"))
+        return None
+    if not isinstance(value, str) or not value.isprintable() or len(value.encode()) > LONGEST:
+        detail = f"expected text of printable characters, at most {LONGEST} bytes"
+        faults.append(event.at(name, "envelope.text", detail))
+        return None
+    return value
+
+
+def _read_source(event: Incoming, head: Head, caller: Caller, faults: list[Fault]) -> None:
+    if not head.source:
+        return
+    try:
+        head.oin = system_oin(head.source)
+    except Reject as error:
+        faults.append(event.at("source", error.code, error.detail))
+        return
+    head.own = head.oin == caller.oin
+    if not head.own:
+        detail = "the event's source belongs to another organisation than the API key"
+        faults.append(event.at("source", "mandate.caller", detail))
+
+
+def _read_time(event: Incoming, head: Head, text: str, now: datetime, faults: list[Fault]) -> None:
+    if not text:
+        return
+    try:
+        head.time = read_timestamp(text)
+    except Reject as error:
+        faults.append(event.at("time", error.code, error.detail))
+        return
+    if head.time > now + _AHEAD:
+        faults.append(event.at("time", "envelope.time-ahead", "the time lies in the future"))
+
+
+@dataclass(slots=True)
+class Reading:
+    """The data of an event, read: a plan that is still without its place, or a deletion."""
+
+    form: ChangeForm | None
+    draft: Draft | None
+    place: Place | None
+    kind: ChangeKind
+
+    @property
+    def content_hash(self) -> bytes | None:
+        """The hash that was sent along."""
+        return self.form.content_hash if self.form else None
+
+    def change(self, head: Head, plan: Plan | None, hashed: bytes | None, now: datetime) -> PlanChanged:
+        """Return the change; *plan* is None when it ends."""
+        form, time = self.form, head.time or now
+        origin = form.origin if form else None
+        given = form.validity if form else None
+        validity = Validity(given.valid_from or time, given.valid_until) if given else Validity(time)
+        return PlanChanged(
+            plan_id=head.plan_id,
+            change=self.kind,
+            validity=validity,
+            recorded_at=time,
+            ingested_at=now,
+            origin=Origin(
+                oin=head.oin,
+                system=head.source,
+                event_id=head.id,
+                cause_id=(origin.cause_id if origin else None) or head.causation,
+                hops=origin.hops if origin else 0,
+            ),
+            reason=form.reason if form else ChangeReason.REPORTED,
+            changed_fields=form.changed_fields if form else (),
+            sequence=form.sequence if form else 0,
+            content_hash=hashed,
+            plan=plan,
+        )
+
+
+def read_change(event: Incoming, head: Head, faults: list[Fault]) -> Reading | None:
+    """Return the data of *event*, or None and what is wrong in *faults*. Completes *head* with the plan's id."""
+    if head.type == REMOVED:
+        return _removal(event, head, faults)
+    if event.content_type == GEO_JSON:
+        return _feature(event, head, faults)
+    if event.content_type == JSON:
+        return _change(event, head, faults)
+    detail = f"expected {JSON} or {GEO_JSON}"
+    faults.append(event.at("datacontenttype", "envelope.content-type", detail))
+    return None
+
+
+def _removal(event: Incoming, head: Head, faults: list[Fault]) -> Reading | None:
+    if event.data is not None:
+        faults.append(
+            Fault(event.data_pointer, "record.plan", "the end of a plan carries no data, its subject says which")
+        )
+        return None
+    if not _named(event, head, faults, {}):
+        return None
+    return Reading(None, None, None, ChangeKind.DELETED)
+
+
+def _feature(event: Incoming, head: Head, faults: list[Fault]) -> Reading | None:
+    data = without_nulls(event.data)
+    if isinstance(data, dict) and "properties" in data:
+        data["properties"] = without_nulls(data["properties"])
+    form = _checked(FeatureForm, data, event.data_pointer, faults)
+    if form is None:
+        return None
+    pointer = f"{event.data_pointer}/properties"
+    named = {f"{event.data_pointer}/id": form.id, f"{pointer}/id": form.properties.id}
+    if not _named(event, head, faults, named) or not _system(form.properties.system, pointer, head, faults):
+        return None
+    kind = ChangeKind.CANCELLED if form.properties.phase is Phase.CANCELLED else ChangeKind.UPDATED
+    return Reading(None, Draft(form.properties, pointer), place_of(form, event.data_pointer), kind)
+
+
+def _change(event: Incoming, head: Head, faults: list[Fault]) -> Reading | None:
+    data = without_nulls(event.data)
+    if isinstance(data, dict) and "plan" in data:
+        data["plan"] = without_nulls(data["plan"])
+    form = _checked(ChangeForm, data, event.data_pointer, faults)
+    if form is None:
+        return None
+    pointer = f"{event.data_pointer}/plan"
+    named = {f"{event.data_pointer}/plan_id": form.plan_id, f"{pointer}/id": form.plan.id if form.plan else None}
+    well = _named(event, head, faults, named)
+    well &= form.plan is None or _system(form.plan.system, pointer, head, faults)
+    well &= _repeats(event, form, head, faults)
+    if not well:
+        return None
+    if form.plan is None:
+        return Reading(form, None, None, form.change)
+    return Reading(form, Draft(form.plan, pointer), place_of(form.plan, pointer), form.change)
+
+
+def _named(event: Incoming, head: Head, faults: list[Fault], named: dict[str, str | None]) -> bool:
+    """Find the plan's id, which the subject and each of *named* (by place) may say, and must say alike."""
+    given = {place: id_ for place, id_ in named.items() if id_}
+    head.plan_id = head.subject or next(iter(given.values()), "")
+    for place, id_ in given.items():
+        if id_ != head.plan_id:
+            faults.append(Fault(place, "identity.plan-id", "subject, plan_id and id name different plans"))
+            return False
+    if not head.plan_id:
+        faults.append(event.at("subject", "identity.plan-id", "neither subject nor id says which plan it is"))
+        return False
+    if len(head.plan_id) > LONGEST or not head.plan_id.isascii():
+        faults.append(event.at("subject", "identity.local-id", f"expected at most {LONGEST} bytes, percent-encoded"))
+        return False
+    return True
+
+
+def _system(given: str | None, pointer: str, head: Head, faults: list[Fault]) -> bool:
+    if given in (None, head.source):
+        return True
+    faults.append(
+        Fault(f"{pointer}/system", "mandate.system", "the plan belongs to another system than the event's source")
+    )
+    return False
+
+
+def _repeats(event: Incoming, form: ChangeForm, head: Head, faults: list[Fault]) -> bool:
+    """What the data repeats of the envelope must be the same."""
+    origin = form.origin
+    pairs: list[tuple[str, Any, Any]] = [("recorded_at", form.recorded_at, head.time)]
+    if origin is not None:
+        pairs += [
+            ("origin/oin", origin.oin, head.oin),
+            ("origin/system", origin.system, head.source),
+            ("origin/event_id", origin.event_id, head.id),
+        ]
+    found = [
+        Fault(f"{event.data_pointer}/{place}", "record.envelope", "it differs from the event's attribute, leave it out")
+        for place, inside, outside in pairs
+        if inside is not None and inside != outside
+    ]
+    faults += found
+    return not found
+
+
+def _checked(form: type[M], data: Any, pointer: str, faults: list[Fault]) -> M | None:
+    try:
+        return form.model_validate(data)
+    except ValidationError as error:
+        faults += _told(error, form, pointer)
+        return None
+
+
+def _told(error: ValidationError, form: type[BaseModel], pointer: str) -> Iterator[Fault]:
+    for found in error.errors(include_url=False, include_context=False, include_input=False)[:100]:
+        place = "".join(f"/{str(part)[:100].replace('~', '~0').replace('/', '~1')}" for part in found["loc"])
+        yield Fault(pointer + place, *_words(found, form))
+
+
+def _words(found: Any, form: type[BaseModel]) -> tuple[str, str]:
+    """Return code and sentence of a finding of pydantic's, without what was found."""
+    kind = found["type"]
+    if kind == "extra_forbidden":
+        known = [name for model in (form, *_inner(form)) for name in model.model_fields]
+        close = get_close_matches(str(found["loc"][-1])[:100], known, n=1)
+        return "record.unknown-key", "this key is not known" + (f"; did you mean {close[0]}?" if close else "")
+    if kind == "missing":
+        return "record.missing", "this key is missing"
+    if kind in ("string_too_long", "too_long"):
+        return "record.too-long", found["msg"].replace("String should", "text should").split(", not")[0]
+    if "." in kind:
+        return kind, found["msg"]
+    words = (
+        found["msg"].replace("Input should be", "expected").replace("String should match pattern", "expected text like")
+    )
+    return "record.value", words.replace("String should", "text should")
+
+
+def _inner(form: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    for field in form.model_fields.values():
+        for model in (field.annotation, *getattr(field.annotation, "__args__", ())):
+            if isinstance(model, type) and issubclass(model, BaseModel):
+                yield model
+                yield from _inner(model)

@@ -1,0 +1,47 @@
+"""The description of the interface (OpenAPI 3.1), made once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from edge.documented import MODELS
+from edge.forms import ChangeForm, FeatureForm
+from samenloop import __version__
+from samenloop.partners import SCOPES
+
+TITLE = "Samenloop"
+INTRODUCTION = """Send plans of works to the hub, and ask it what you may see.
+
+Every request carries `Authorization: Bearer <API key>`. What a key may be used for are its scopes:
+
+""" + "\n".join(f"* `{scope}`: {meaning}" for scope, meaning in SCOPES.items())
+
+
+def describe(app: FastAPI, base_url: str) -> dict[str, Any]:
+    """Return the description of *app*; the framework's own 422 is left out, since it is answered with 400."""
+    found = get_openapi(
+        title=TITLE,
+        version=__version__,
+        summary="One shared truth of the plans of works of many organisations",
+        description=INTRODUCTION,
+        routes=app.routes,
+        servers=[{"url": base_url}],
+        license_info={"name": "EUPL-1.2", "identifier": "EUPL-1.2"},
+    )
+    models: tuple[type[BaseModel], ...] = (*MODELS, ChangeForm, FeatureForm)
+    _, definitions = models_json_schema(
+        [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"
+    )
+    schemas = found.setdefault("components", {}).setdefault("schemas", {})
+    schemas.update(definitions["$defs"])
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    for operations in found["paths"].values():
+        for operation in operations.values():
+            operation.get("responses", {}).pop("422", None)
+    return found

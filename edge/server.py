@@ -1,0 +1,128 @@
+"""Runs the edge: uvicorn over the application, keys followed live, an orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import socket
+import threading
+from collections.abc import Callable, Iterator
+
+import uvicorn
+
+from edge.app import create_app
+from edge.following import Following
+from edge.intake import Intake
+from edge.keyring import Keyring
+from edge.limits import Buckets
+from edge.services import EdgeServices
+from samenloop import metrics
+from samenloop.contract import Codec
+from samenloop.errors import BadSettings
+from samenloop.kafka import Publisher
+from samenloop.logs import get_logger
+from samenloop.settings import Edge, Hub
+
+_LOOK_SECONDS = 0.1
+_SELDOM = (100_000, 50, 100)
+"""When Python looks for cycles: a batch makes many objects and no cycles."""
+_log = get_logger("edge")
+
+
+def serve(
+    hub: Hub,
+    codec: Codec,
+    *,
+    stop: threading.Event,
+    on_turn: Callable[[], object],
+    on_ready: Callable[[], object],
+) -> None:
+    """Serve until *stop* is set; then take no more requests and finish those under way.
+
+    *on_turn* is called as long as the event loop turns, *on_ready* once Kafka answers and all keys are known. Raises
+    BadSettings when the address cannot be listened on.
+    """
+    settings = hub.edge
+    gc.set_threshold(*_SELDOM)
+    with _listening(settings) as listener:
+        base_url = (settings.base_url or f"http://{_address(listener)}").rstrip("/")
+        publisher = Publisher(hub.kafka, acknowledge_seconds=settings.acknowledge_seconds)
+        keyring = Keyring(codec)
+        following = Following(hub.kafka, keyring, publisher)
+        services = EdgeServices(
+            settings=settings,
+            base_url=base_url,
+            keyring=keyring,
+            sends=publisher,
+            intake=Intake.from_hub(hub, codec),
+            buckets=Buckets(settings.requests_per_minute, settings.requests_at_once),
+            awaited=following.awaited,
+        )
+        for topic in ("plan-changes", "dead-letters"):
+            metrics.start(topic=topic)
+        _log.info("edge.listening", "Partners may send and ask here once the process is ready.", url=base_url,
+                  listens=_address(listener))  # fmt: skip
+        try:
+            asyncio.run(_serve(services, listener, stop, on_turn, on_ready))
+        finally:
+            following.close()
+            publisher.close(settings.acknowledge_seconds)
+            services.worker.shutdown()
+
+
+async def _serve(
+    services: EdgeServices,
+    listener: socket.socket,
+    stop: threading.Event,
+    on_turn: Callable[[], object],
+    on_ready: Callable[[], object],
+) -> None:
+    config = uvicorn.Config(
+        create_app(services),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="off",
+        proxy_headers=False,
+        timeout_graceful_shutdown=int(services.settings.shutdown_seconds) or 1,
+        timeout_keep_alive=30,
+    )
+    server = _Server(config)
+
+    async def look() -> None:
+        ready = False
+        while not stop.is_set():
+            on_turn()
+            if not ready and services.awaited() is None:
+                ready = True
+                on_ready()
+            await asyncio.sleep(_LOOK_SECONDS)
+        server.should_exit = True
+
+    looking = asyncio.create_task(look())
+    await server.serve(sockets=[listener])
+    stop.set()
+    await looking
+
+
+class _Server(uvicorn.Server):
+    """Signals are the process's own business: it sets *stop*."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _listening(settings: Edge) -> socket.socket:
+    try:
+        return socket.create_server((settings.host, settings.port), backlog=512)
+    except OSError as error:
+        raise BadSettings(
+            [f"edge.port: {settings.host}:{settings.port} cannot be listened on ({error.strerror})"]
+        ) from error
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"{host}:{port}"

@@ -1,0 +1,56 @@
+"""What the routes stand on: settings, keys, the way to Kafka. Routes get it by the dependency `Services`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Annotated, Protocol
+
+from fastapi import Depends, Request
+
+from edge.intake import Intake
+from edge.keyring import Keyring
+from edge.limits import Buckets
+from samenloop.settings import Edge
+from samenloop.stage import Output
+
+
+class Sends(Protocol):
+    """The way to Kafka."""
+
+    def send(self, outputs: Sequence[Output]) -> Future[None]:
+        """Hand over *outputs*; the future is done when Kafka has them all, or fails with Retry."""
+        ...
+
+
+@dataclass
+class EdgeServices:
+    """All of it. *ready* answers what is still awaited, in words; nothing when all is well."""
+
+    settings: Edge
+    base_url: str
+    keyring: Keyring
+    sends: Sends
+    intake: Intake
+    buckets: Buckets
+    awaited: Callable[[], str | None] = lambda: None
+    worker: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "intake"))
+    """One thread for what takes time, so that the event loop goes on answering and the codec is never shared."""
+
+    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(32))
+    """So many bodies are in memory at once; who comes later waits with the body unread."""
+
+    async def sent(self, outputs: Sequence[Output]) -> None:
+        """Wait until Kafka has *outputs*. Raises Retry."""
+        if outputs:
+            await asyncio.wrap_future(self.sends.send(outputs))
+
+
+def _services(request: Request) -> EdgeServices:
+    services: EdgeServices = request.app.state.services
+    return services
+
+
+Services = Annotated[EdgeServices, Depends(_services)]

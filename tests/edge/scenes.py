@@ -1,0 +1,124 @@
+"""An edge in process: real routes and rules, keys of two partners, and a Kafka that is a list."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from fastapi.testclient import TestClient
+from httpx import Response
+
+from edge.app import create_app
+from edge.documented import EVENT, OIN
+from edge.intake import Intake
+from edge.keyring import Keyring
+from edge.limits import Buckets
+from edge.services import EdgeServices
+from samenloop.contract import Codec
+from samenloop.errors import Retry
+from samenloop.model import ApiKey, DeadLetter, Partner, PlanChanged
+from samenloop.partners import SCOPES, key_hash
+from samenloop.settings import Edge
+from samenloop.stage import Output
+
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
+OTHER = "00000099000000001003"
+KEY, READER, OTHERS_KEY = "samenloop_one", "samenloop_reader", "samenloop_other"
+HUB_URN = "urn:nld:oin:00000099000000000001:systeem:samenloop"
+STRUCTURED, BATCH = "application/cloudevents+json", "application/cloudevents-batch+json"
+
+
+@dataclass
+class Kafka:
+    """Takes everything, or nothing while *away*."""
+
+    outputs: list[Output] = field(default_factory=list)
+    away: bool = False
+
+    def send(self, outputs: Sequence[Output]) -> Future[None]:
+        future: Future[None] = Future()
+        if self.away:
+            future.set_exception(Retry("kafka.unavailable", "no broker"))
+        else:
+            self.outputs += outputs
+            future.set_result(None)
+        return future
+
+
+@dataclass
+class Scene:
+    """The edge, a client of it, and what reached Kafka."""
+
+    services: EdgeServices
+    client: TestClient
+    kafka: Kafka
+    codec: Codec
+
+    def post(self, body: Any, content_type: str = STRUCTURED, key: str = KEY, **headers: str) -> Response:
+        """Send an event or a batch; bytes as they are."""
+        content = body if isinstance(body, bytes) else orjson.dumps(body)
+        given = {"authorization": f"Bearer {key}", "content-type": content_type, **headers}
+        return self.client.post("/v1/events", content=content, headers=given)
+
+    def changes(self) -> list[PlanChanged]:
+        """What reached `plan-changes`."""
+        return self._values("plan-changes")
+
+    def letters(self) -> list[DeadLetter]:
+        """What reached `dead-letters`."""
+        return self._values("dead-letters")
+
+    def _values(self, topic: str) -> list[Any]:
+        found = [output for output in self.kafka.outputs if output.topic == topic]
+        return [self.codec.decode(topic, output.value or b"", output.headers) for output in found]
+
+
+def partner(oin: str, *keys: tuple[str, tuple[str, ...]], mandate: tuple[str, ...] = ()) -> Partner:
+    """Return a partner with these keys and their scopes."""
+    held = tuple(ApiKey(key_hash(text), NOW, scopes) for text, scopes in keys)
+    return Partner(oin=oin, name=f"Partner {oin[-1]}", created_at=NOW, updated_at=NOW, keys=held, mandate=mandate)
+
+
+def make_scene(**settings: Any) -> Scene:
+    """Return an edge with these settings."""
+    codec = Codec.offline()
+    keyring = Keyring(codec)
+    keyring.put(OIN, partner(OIN, (KEY, tuple(SCOPES)), (READER, ("read",))))
+    keyring.put(OTHER, partner(OTHER, (OTHERS_KEY, tuple(SCOPES)), mandate=(OIN,)))
+    edge = Edge(**{"requests_at_once": 100_000, **settings})
+    kafka = Kafka()
+    services = EdgeServices(
+        settings=edge,
+        base_url="https://hub.example",
+        keyring=keyring,
+        sends=kafka,
+        intake=Intake(codec, hub_urn=HUB_URN, metric_crs="EPSG:28992", allow_test_oin=True),
+        buckets=Buckets(edge.requests_per_minute, edge.requests_at_once),
+    )
+    client = TestClient(create_app(services), raise_server_exceptions=False)
+    return Scene(services, client, kafka, codec)
+
+
+def event(**attributes: Any) -> dict[str, Any]:
+    """Return the documented event, with other attributes; None leaves one out."""
+    made = {**copy.deepcopy(EVENT), **attributes}
+    return {name: value for name, value in made.items() if value is not None}
+
+
+def feature(**properties: Any) -> dict[str, Any]:
+    """Return the data of the documented event, with other properties."""
+    data = copy.deepcopy(EVENT["data"])
+    assert isinstance(data, dict)
+    data["properties"] = {**data["properties"], **properties}
+    return data
+
+
+def codes(answer: Response) -> dict[str, str]:
+    """Return the findings of a problem: code by place."""
+    assert answer.headers["content-type"] == "application/problem+json", answer.text
+    return {fault.get("pointer") or fault.get("header", ""): fault["code"] for fault in answer.json().get("errors", ())}

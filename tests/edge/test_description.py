@@ -1,0 +1,123 @@
+"""What the interface says of itself: a description that is true, pages that exist and load nothing from elsewhere."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import orjson
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis.checks import not_a_server_error
+
+from edge.app import create_app
+from edge.problems import KINDS
+from samenloop.partners import SCOPES
+from tests.edge.scenes import KEY, Scene, make_scene
+
+FUZZED = make_scene()
+SCHEMA = schemathesis.openapi.from_asgi("/openapi.json", create_app(FUZZED.services))
+
+
+@SCHEMA.parametrize()
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+def test_nothing_makes_the_hub_fail(case: schemathesis.Case) -> None:
+    """Whatever is sent, within the description or not, is answered, and never with a 5xx."""
+    case.call_and_validate(headers={"Authorization": f"Bearer {KEY}"}, checks=[not_a_server_error])
+
+
+def test_the_description_is_whole(scene: Scene) -> None:
+    """OpenAPI 3.1; every operation has a summary, answers with examples, problems; every reference leads somewhere."""
+    found = scene.client.get("/openapi.json").json()
+    text = orjson.dumps(found).decode()
+    operations = [one for path in found["paths"].values() for one in path.values()]
+
+    assert found["openapi"].startswith("3.1")
+    assert all(one["summary"] and one["description"] for one in operations)
+    assert "HTTPValidationError" not in text
+    assert "422" not in {status for one in operations for status in one["responses"]}
+    for name in re.findall(r'"#/components/schemas/([^"]+)"', text):
+        assert name in found["components"]["schemas"]
+    assert all(f"`{scope}`" in found["info"]["description"] for scope in SCOPES)
+
+
+def test_every_example_is_taken(scene: Scene) -> None:
+    """The examples of the description are requests that work."""
+    body = scene.client.get("/openapi.json").json()["paths"]["/v1/events"]["post"]["requestBody"]["content"]
+    event = body["application/cloudevents+json"]["examples"]["change"]["value"]
+    headers = {f"ce-{name}": text for name, text in event.items() if name not in ("data", "datacontenttype")}
+    for content_type, content in body.items():
+        examples = [one["value"] for one in content.get("examples", {}).values()] or [content["example"]]
+        for example in examples:
+            more: dict[str, Any] = {} if "cloudevents" in content_type else headers
+            answer = scene.post(example, content_type, **more)
+
+            assert answer.status_code == 202, answer.text
+
+
+@pytest.mark.parametrize("path", ["/docs", "/problems", *(f"/problems/{code}" for code in KINDS)])
+def test_pages_stand_alone(scene: Scene, path: str) -> None:
+    """Pages load nothing: no script, no style, no image of another host; a policy forbids it as well."""
+    answer = scene.client.get(path)
+
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert not re.search(r"<script|<link|<img|src=|@import|url\(", answer.text)
+
+
+def test_the_page_for_people_says_everything(scene: Scene) -> None:
+    """Every path, content type, status and form of the description stands on the page."""
+    found = scene.client.get("/openapi.json").json()
+    page = scene.client.get("/docs").text
+
+    for path, operations in found["paths"].items():
+        assert path in page
+        for operation in operations.values():
+            assert all(f"<b>{status}</b>" in page for status in operation["responses"])
+            assert all(name in page for name in operation.get("requestBody", {}).get("content", {}))
+    assert all(f'id="{name}"' in page for name in found["components"]["schemas"])
+
+
+PROBLEMS = [
+    ("GET", "/nowhere", 404, "not-found"),
+    ("GET", "/v1/events", 405, "method-not-allowed"),
+    ("GET", "/problems/none", 404, "not-found"),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "status", "code"), PROBLEMS)
+def test_what_the_framework_refuses_is_a_problem(scene: Scene, method: str, path: str, status: int, code: str) -> None:
+    """Every error has the one form, with an address of a page that exists and the trace id of the answer."""
+    answer = scene.client.request(method, path)
+    problem = answer.json()
+
+    assert (answer.status_code, problem["status"]) == (status, status)
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert problem["type"] == f"https://hub.example/problems/{code}"
+    assert scene.client.get(f"/problems/{code}").status_code == 200
+    assert problem["instance"] in answer.headers["traceparent"]
+
+
+def test_a_mistake_of_ours_says_nothing(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    """500 without the exception's text; the log has it under the same trace id."""
+    scene.services.intake = None  # type: ignore[assignment]
+    answer = scene.post([{}], "application/cloudevents-batch+json")
+
+    logged = capsys.readouterr().err
+    assert answer.status_code == 500
+    assert "NoneType" not in answer.text
+    assert answer.json()["instance"] in logged
+    assert "edge.failed" in logged
+
+
+def test_a_trace_goes_on(scene: Scene) -> None:
+    """The caller's trace id is the instance, and the answer's; nonsense gets a new one."""
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    given = scene.client.get("/nowhere", headers={"traceparent": f"00-{trace}-00f067aa0ba902b7-01"})
+    nonsense = scene.client.get("/nowhere", headers={"traceparent": "00-x-y-01\tz"})
+
+    assert given.json()["instance"] == trace
+    assert trace in given.headers["traceparent"]
+    assert re.fullmatch("[0-9a-f]{32}", nonsense.json()["instance"])
