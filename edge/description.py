@@ -12,6 +12,8 @@ from pydantic.json_schema import models_json_schema
 from edge.documented import MODELS
 from edge.forms import ChangeForm, FeatureForm
 from samenloop import __version__
+from samenloop.contract import files
+from samenloop.contract.compiled import named_types
 from samenloop.partners import SCOPES
 
 TITLE = "Samenloop"
@@ -39,9 +41,21 @@ def describe(app: FastAPI, base_url: str) -> dict[str, Any]:
     )
     schemas = found.setdefault("components", {}).setdefault("schemas", {})
     schemas.update(definitions["$defs"])
+    _explain(schemas)
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     for operations in found["paths"].values():
         for operation in operations.values():
             operation.get("responses", {}).pop("422", None)
     return found
+
+
+def _explain(schemas: dict[str, Any]) -> None:
+    """Give every field of a form that says nothing itself the sentence of the contract, Dutch term included."""
+    types = named_types(files.current("PlanChanged"))
+    for name, schema in schemas.items():
+        record = "Plan" if name == "PropertiesForm" else "PlanChanged" if name == "ChangeForm" else name[: -len("Form")]
+        documented = types.get(record, {}).get("fields", []) if name.endswith("Form") else []
+        for field in documented:
+            if field["name"] in schema["properties"]:
+                schema["properties"][field["name"]].setdefault("description", field["doc"])

@@ -40,6 +40,13 @@ def test_the_description_is_whole(scene: Scene) -> None:
     for name in re.findall(r'"#/components/schemas/([^"]+)"', text):
         assert name in found["components"]["schemas"]
     assert all(f"`{scope}`" in found["info"]["description"] for scope in SCOPES)
+    for form in ("ChangeForm", "PlanForm", "PropertiesForm", "PeriodForm", "ContactForm"):
+        silent = {
+            name
+            for name, one in found["components"]["schemas"][form]["properties"].items()
+            if "description" not in one and name != "accuracy_m"
+        }
+        assert silent == set(), form
 
 
 def test_every_example_is_taken(scene: Scene) -> None:
