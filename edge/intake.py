@@ -17,13 +17,13 @@ from edge.messages import Incoming
 from edge.places import Place, read_places
 from edge.plans import Draft
 from edge.problems import Fault
-from samenloop.consolidate import Claim, check
+from samenloop.consolidate import check, claim_of
 from samenloop.content_hash import content_hashes
 from samenloop.contract import Codec, Envelope, classification
 from samenloop.errors import Reject
 from samenloop.identity import system_urn
 from samenloop.letters import letter_output
-from samenloop.model import DeadLetter, Geometry, Phase, Plan, PlanChanged, Visibility
+from samenloop.model import DeadLetter, Geometry, Plan, PlanChanged, Visibility
 from samenloop.settings import Hub
 from samenloop.stage import Output
 
@@ -108,7 +108,10 @@ class Intake:
                 detail = "it is not the hash of this plan; it may be left out"
                 one.faults.append(Fault(f"{one.incoming.data_pointer}/content_hash", "record.content-hash", detail))
             try:
-                check(_claim(one.head, change), allow_test_oin=self._allow_test_oin)
+                check(
+                    claim_of(change, change.plan, change.plan_id, one.head.source, one.head.id, None),
+                    allow_test_oin=self._allow_test_oin,
+                )
             except Reject as error:
                 one.faults.append(Fault(one.incoming.data_pointer, error.code, error.detail))
             if not one.faults:
@@ -142,26 +145,3 @@ def _draw(one: Judged, draft: Draft, geometry: Geometry | None, caller: Caller) 
     if head.own and not caller.speaks_for(plan.owner.oin):
         detail = "the plan's owner is neither you nor in your mandate"
         one.faults.append(Fault(f"{draft.pointer}/owner/oin", "owner.not-mandated", detail))
-
-
-def _claim(head: Head, change: PlanChanged) -> Claim:
-    """Return what `consolidate` will read in this change."""
-    plan = change.plan
-    return Claim(
-        key=change.plan_id,
-        source=head.source,
-        event_id=head.id,
-        subject_id=change.plan_id,
-        change=change.change,
-        system=change.origin.system,
-        oin=change.origin.oin,
-        hops=change.origin.hops,
-        recorded_at=change.recorded_at,
-        sequence=change.sequence,
-        content_hash=None,
-        phase=plan.phase if plan else Phase.UNKNOWN,
-        plan_id=plan.id if plan else None,
-        plan_system=plan.system if plan else None,
-        owner_oin=plan.owner.oin if plan else None,
-        changed_fields=change.changed_fields,
-    )

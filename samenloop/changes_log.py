@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from samenloop.conservation import Change, Seen
-from samenloop.consolidate import Claim, Known
+from samenloop.consolidate import Claim, Known, claim_of
 from samenloop.content_hash import content_hash
 from samenloop.contract import Codec, Envelope, read_envelope
 from samenloop.errors import Reject
@@ -31,28 +31,10 @@ def read_change(codec: Codec, record: Record) -> tuple[Change, PlanChanged | Non
 
 
 def _claim(record: Record, envelope: Envelope, said: PlanChanged) -> Claim:
-    plan = said.plan
     hashed = said.content_hash
-    if plan is not None and hashed is None:
-        hashed = content_hash(plan)
-    return Claim(
-        key=record.key,
-        source=envelope.source,
-        event_id=envelope.id,
-        subject_id=said.plan_id,
-        change=said.change,
-        system=said.origin.system,
-        oin=said.origin.oin,
-        hops=said.origin.hops,
-        recorded_at=said.recorded_at,
-        sequence=said.sequence,
-        content_hash=hashed,
-        phase=plan.phase if plan else Phase.UNKNOWN,
-        plan_id=plan.id if plan else None,
-        plan_system=plan.system if plan else None,
-        owner_oin=plan.owner.oin if plan else None,
-        changed_fields=said.changed_fields,
-    )
+    if said.plan is not None and hashed is None:
+        hashed = content_hash(said.plan)
+    return claim_of(said, said.plan, record.key, envelope.source, envelope.id, hashed)
 
 
 def read_state(codec: Codec, record: Record) -> tuple[Seen, PlanState | None]:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from samenloop.errors import Reject
 from samenloop.identity import check_oin, system_oin
-from samenloop.model import ChangeKind, Phase
+from samenloop.model import ChangeKind, Organisation, Phase, PlanChanged
 
 MOST_HOPS = 3
 """A change that came through more hubs goes in circles."""
@@ -66,6 +66,44 @@ class Claim(NamedTuple):
     plan_system: str | None
     owner_oin: str | None
     changed_fields: tuple[str, ...] = ()
+
+
+class Facts(Protocol):
+    """What must be known of a plan to judge a change of it: a plan, or as much of one as was read."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def system(self) -> str: ...
+    @property
+    def owner(self) -> Organisation: ...
+    @property
+    def phase(self) -> Phase: ...
+
+
+def claim_of(
+    change: PlanChanged, plan: Facts | None, *, key: str, source: str, event_id: str, content_hash: bytes | None
+) -> Claim:
+    """Return what *change* says of *plan* (not looked for in the change), under the names of its envelope."""
+    origin = change.origin
+    return Claim(
+        key,
+        source,
+        event_id,
+        change.plan_id,
+        change.change,
+        origin.system,
+        origin.oin,
+        origin.hops,
+        change.recorded_at,
+        change.sequence,
+        content_hash,
+        plan.phase if plan else Phase.UNKNOWN,
+        plan.id if plan else None,
+        plan.system if plan else None,
+        plan.owner.oin if plan else None,
+        change.changed_fields,
+    )
 
 
 def check(claim: Claim, *, allow_test_oin: bool = True) -> None:

@@ -16,7 +16,7 @@ from datetime import date, datetime
 from typing import Self
 
 from samenloop import contract, metrics
-from samenloop.consolidate import Claim, Known, Ruling, accept, check, judge
+from samenloop.consolidate import Known, Ruling, accept, check, claim_of, judge
 from samenloop.content_hash import content_hash
 from samenloop.contract import Codec, Envelope, cloudevents, read_envelope
 from samenloop.contract.splice import UNREAD, PlanSplicer, ReadChange
@@ -108,7 +108,9 @@ class Consolidate:
             return error
 
     def _take(self, record: Record, envelope: Envelope, read: ReadChange, now: datetime, out: list[Output]) -> None:
-        claim = _claim(record, envelope, self._hashed(read, record))
+        read = self._hashed(read, record)
+        change = read.change
+        claim = claim_of(change, read.facts, record.key, envelope.source, envelope.id, change.content_hash)
         check(claim, allow_test_oin=self._allow_test_oin)
         plans = self._known.setdefault(record.partition, {})
         known = plans.get(record.key)
@@ -257,28 +259,6 @@ class Consolidate:
         for phase in Phase:
             metrics.PLANS_BY_PHASE.labels(phase=phase).set(self._phases[phase])
         metrics.TABLE_KEYS.labels(table="plan-states").set(sum(map(len, list(self._known.values()))))
-
-
-def _claim(record: Record, envelope: Envelope, read: ReadChange) -> Claim:
-    change, facts = read.change, read.facts
-    return Claim(
-        key=record.key,
-        source=envelope.source,
-        event_id=envelope.id,
-        subject_id=change.plan_id,
-        change=change.change,
-        system=change.origin.system,
-        oin=change.origin.oin,
-        hops=change.origin.hops,
-        recorded_at=change.recorded_at,
-        sequence=change.sequence,
-        content_hash=change.content_hash,
-        phase=facts.phase if facts else Phase.UNKNOWN,
-        plan_id=facts.id if facts else None,
-        plan_system=facts.system if facts else None,
-        owner_oin=facts.owner.oin if facts else None,
-        changed_fields=change.changed_fields,
-    )
 
 
 def _state(read: ReadChange, taken: Known, now: datetime) -> PlanState:
