@@ -17,7 +17,7 @@ from edge.messages import Incoming
 from edge.places import Place, read_places
 from edge.plans import Draft
 from edge.problems import Fault
-from samenloop.consolidate import check, claim_of
+from samenloop.consolidate import Claim, check, claim_of
 from samenloop.content_hash import content_hashes
 from samenloop.contract import Codec, Envelope, classification
 from samenloop.errors import Reject
@@ -109,7 +109,7 @@ class Intake:
                 one.faults.append(Fault(f"{one.incoming.data_pointer}/content_hash", "record.content-hash", detail))
             try:
                 check(
-                    claim_of(change, change.plan, change.plan_id, one.head.source, one.head.id, None),
+                    _claim(one.head, change),
                     allow_test_oin=self._allow_test_oin,
                 )
             except Reject as error:
@@ -145,3 +145,8 @@ def _draw(one: Judged, draft: Draft, geometry: Geometry | None, caller: Caller) 
     if head.own and not caller.speaks_for(plan.owner.oin):
         detail = "the plan's owner is neither you nor in your mandate"
         one.faults.append(Fault(f"{draft.pointer}/owner/oin", "owner.not-mandated", detail))
+
+
+def _claim(head: Head, change: PlanChanged) -> Claim:
+    """Return what `consolidate` will read in this change."""
+    return claim_of(change, change.plan, key=change.plan_id, source=head.source, event_id=head.id, content_hash=None)

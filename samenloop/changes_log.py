@@ -34,7 +34,7 @@ def _claim(record: Record, envelope: Envelope, said: PlanChanged) -> Claim:
     hashed = said.content_hash
     if said.plan is not None and hashed is None:
         hashed = content_hash(said.plan)
-    return claim_of(said, said.plan, record.key, envelope.source, envelope.id, hashed)
+    return claim_of(said, said.plan, key=record.key, source=envelope.source, event_id=envelope.id, content_hash=hashed)
 
 
 def read_state(codec: Codec, record: Record) -> tuple[Seen, PlanState | None]:

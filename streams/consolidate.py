@@ -110,7 +110,14 @@ class Consolidate:
     def _take(self, record: Record, envelope: Envelope, read: ReadChange, now: datetime, out: list[Output]) -> None:
         read = self._hashed(read, record)
         change = read.change
-        claim = claim_of(change, read.facts, record.key, envelope.source, envelope.id, change.content_hash)
+        claim = claim_of(
+            change,
+            read.facts,
+            key=record.key,
+            source=envelope.source,
+            event_id=envelope.id,
+            content_hash=change.content_hash,
+        )
         check(claim, allow_test_oin=self._allow_test_oin)
         plans = self._known.setdefault(record.partition, {})
         known = plans.get(record.key)
