@@ -211,6 +211,8 @@ def _type(annotation: Any) -> str:
         return ", ".join(f"`{value}`" for value in arguments)
     if get_origin(annotation) is Annotated:
         return _type(arguments[0])
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return "section"
     if get_origin(annotation) in (list, dict):
         return f"list of {_type(arguments[0])}" if get_origin(annotation) is list else "map"
     if arguments:

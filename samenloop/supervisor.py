@@ -8,7 +8,7 @@ What an exit code of a part leads to:
 | code | meaning | reaction |
 | --- | --- | --- |
 | 0 | ended by itself | started again |
-| 2 | its settings or command line cannot work | everything stops, with code 2 |
+| 2 | its settings or command line cannot work | everything stops, with code 2 (a view: as 4) |
 | 4 | another process holds its slot | started again after the longest pause |
 | other, or a signal | crash, watchdog, lost partition | started again with back-off |
 """
@@ -46,11 +46,16 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One process to keep running: what to call it, what to run, what to add to its environment."""
+    """One process to keep running: what to call it, what to run, what to add to its environment.
+
+    One that is not *vital*, such as a view, stops nobody: when it refuses its settings it is tried again after the
+    longest pause, and nobody waits for it to be ready.
+    """
 
     name: str
     command: Sequence[str]
     env: Mapping[str, str] = field(default_factory=dict)
+    vital: bool = True
 
 
 @dataclass(slots=True)
@@ -88,8 +93,8 @@ class Supervisor:
 
     @property
     def ready(self) -> bool:
-        """Whether every part has said that it is ready."""
-        return all(status.state is State.READY for status in self.status.values())
+        """Whether every vital part has said that it is ready."""
+        return all(self.status[part.name].state is State.READY for part in self._parts if part.vital)
 
     async def run(self, stop: asyncio.Event) -> int:
         """Keep every part running until *stop* is set, then end them all; return 0, or 2 when a part refused."""
@@ -106,7 +111,7 @@ class Supervisor:
             status.exit_code = await self._once(part, status, stop)
             if stop.is_set():
                 break
-            if status.exit_code == REFUSED:
+            if status.exit_code == REFUSED and part.vital:
                 self.refused.append(part.name)
                 stop.set()
                 break
@@ -168,8 +173,8 @@ class Supervisor:
 
 def pause_seconds(exit_code: int, failures: int) -> float:
     """Return how long to wait before the next start, after so many failures in a row."""
-    if exit_code == FENCED:
-        return LONGEST_PAUSE_SECONDS  # whoever took the slot may be about to end
+    if exit_code in (FENCED, REFUSED):
+        return LONGEST_PAUSE_SECONDS  # whoever took the slot may be about to end; settings change slowly
     return float(min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** max(0, min(failures, 10) - 1)))
 
 

@@ -57,14 +57,31 @@ def source(*names: str, config: Config = None) -> int:
 
 
 def stream(*names: str, slot: Slot = "0", config: Config = None) -> int:
-    """Run stages of the stream.
+    """Run stages of the stream and views.
 
     Parameters
     ----------
     names
-        `consolidate`, `detect`, `notify`; all of them when none is given.
+        `consolidate`, `detect`, `notify` or the view `health`; all of them when none is given.
     """
+    from samenloop import plugins
+
+    if len(names) == 1 and names[0] in plugins.names("views"):
+        return _view(names[0], config)
     return _stages("stream", names, slot, config)
+
+
+def _view(name: str, config: Path | None) -> int:
+    from samenloop import metrics, plugins
+
+    hub = hub_of(config)
+    with _process(hub, name) as life:
+        view = plugins.load("views", name).from_hub(hub, codec_of(hub))
+        metrics.start(processor=view.name)
+        metrics.start(group=view.name)
+        metrics.start(view=view.name)
+        view.run(life.stop, on_turn=life.health.turn, on_ready=life.health.become_ready)
+    return 0
 
 
 def sink(*names: str, slot: Slot = "0", config: Config = None) -> int:
@@ -83,8 +100,9 @@ def _stages(kind: Literal["stream", "sink"], names: Sequence[str], slot: str, co
 
     group: Literal["stages", "sinks"] = "stages" if kind == "stream" else "sinks"
     hub = hub_of(config)
-    chosen = tuple(names) or tuple(plugins.names(group))
-    _known(chosen, plugins.names(group), group)
+    known = [*plugins.names(group), *(plugins.names("views") if kind == "stream" else ())]
+    chosen = tuple(names) or tuple(known)
+    _known(chosen, known, f"{group} and views" if kind == "stream" else group)
     if len(chosen) > 1:
         return _apart(kind, chosen, config, slot)
     with _process(hub, chosen[0]) as life:

@@ -44,7 +44,7 @@ def up(*, local: bool = False, config: Config = None) -> int:
 
 
 def parts_of(hub: Hub, config: Path | None) -> list[Part]:
-    """Return what runs: every stage, every sink, every source of the settings.
+    """Return what runs: every stage, every sink, every source of the settings, every view.
 
     With a `metrics.port`, the parts count up from it in this order; without, each takes a free port.
     """
@@ -54,6 +54,7 @@ def parts_of(hub: Hub, config: Path | None) -> list[Part]:
         *(("stream", name) for name in plugins.names("stages")),
         *(("sink", name) for name in plugins.names("sinks")),
         *(("source", name) for name in hub.sources),
+        *(("stream", name) for name in plugins.names("views")),
     ]
     ports = [hub.metrics.port + index if hub.metrics.port else 0 for index in range(len(names))]
     return [
@@ -70,11 +71,14 @@ def part(
     slot: str = "0",
     env: Mapping[str, str] | None = None,
 ) -> Part:
-    """Return the process that runs one source, stage or sink; it logs JSON, which `supervise` makes readable."""
+    """Return the process that runs one source, stage, view or sink; it logs JSON, which `supervise` makes readable."""
+    from samenloop import plugins
+
     command = [sys.executable, "-m", "samenloop.cli", "run", kind, name]
     command += ["--config", str(config)] if config else []
     command += ["--slot", slot] if kind != "source" else []
-    return Part(f"{kind} {name}", command, {**(env or {}), "SAMENLOOP_LOGS__FORM": "json"})
+    vital = not (kind == "stream" and name in plugins.names("views"))
+    return Part(f"{kind} {name}", command, {**(env or {}), "SAMENLOOP_LOGS__FORM": "json"}, vital=vital)
 
 
 def supervise(parts: Sequence[Part]) -> int:

@@ -16,6 +16,7 @@ from samenloop.model.codes import (
     Cooperation,
     DeadReason,
     Digest,
+    Direction,
     EndKind,
     FindingStatus,
     Mode,
@@ -33,6 +34,7 @@ from samenloop.model.codes import (
     Severity,
     SubscriberRole,
     SubscriptionStatus,
+    SystemState,
     TrafficImpact,
     Verdict,
     Visibility,
@@ -49,7 +51,7 @@ from samenloop.model.findings import (
     Reply,
     ScorePart,
 )
-from samenloop.model.operations import DeadLetter, Header, Partner, SourcePoll, SourceState
+from samenloop.model.operations import DeadLetter, Header, Partner, SourcePoll, SourceState, SourceStatus
 from samenloop.model.plans import (
     NOTHING,
     Contact,
@@ -86,6 +88,7 @@ __all__ = [
     "DeadReason",
     "DeliveryReceipt",
     "Digest",
+    "Direction",
     "EndKind",
     "Evidence",
     "FieldOrigin",
@@ -126,9 +129,11 @@ __all__ = [
     "Severity",
     "SourcePoll",
     "SourceState",
+    "SourceStatus",
     "SubscriberRole",
     "Subscription",
     "SubscriptionStatus",
+    "SystemState",
     "TrafficImpact",
     "Validity",
     "Verdict",

@@ -67,7 +67,9 @@ class FileSource:
     ) -> None:
         self.profile = profile
         self.system, self.oin, self.guards = profile.urn, profile.oin, guards_of(profile)
+        self.organisation = profile.organisation
         remote = "://" in profile.files
+        self.protocol = profile.files.partition("://")[0].upper() if remote else "files"
         self._pages = Download(profile, context.environment, transport) if remote else Folder(profile, base)
         self._last: dict[bytes, SourceRecord] = {}
         self._now: dict[bytes, SourceRecord] = {}
