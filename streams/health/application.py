@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -19,7 +20,7 @@ from samenloop.logs import get_logger
 from samenloop.model import DeadLetter
 from samenloop.settings import Hub, Kafka
 from samenloop.source_account import SOURCE_POLLED
-from samenloop.source_health import to_plain
+from samenloop.source_health import Account, to_plain
 from streams.health.monitor import Monitor
 from streams.health.topics import poll_of, tell_unreadable
 from streams.health.view import View
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 log = get_logger("health")
 PLACE = "place"
 """Header of a record of `health-facts`: its offset in the topic it came from."""
+RECOUNTED = ("ce_type", b"recounted")
+"""Header of the record that lets the owner of the tables take a recount over: tables are written in a stream only."""
 
 
 class _CommittedThread(driver.AIOKafkaConsumerThread):
@@ -63,7 +66,8 @@ class _App(faust.App):
 class Application:
     """The view's agents and tables around *view*. One instance lives in one worker, on its event loop."""
 
-    def __init__(self, hub: Hub, codec: Codec, hub_urn: str, view: View) -> None:
+    def __init__(self, hub: Hub, codec: Codec, hub_urn: str, view: View, take_over: Callable[[], object]) -> None:
+        self.take_over = take_over
         self.view, self._codec, self._hub_urn, self._prefix = view, codec, hub_urn, hub.kafka.prefix
         self.app = _app(hub)
         topics = {name: self._topic(name) for name in ("polls", "dead-letters", "health-facts", "sources")}
@@ -90,6 +94,23 @@ class Application:
         """Write one status and wait until Kafka has it."""
         await (await self._sources.send(key=key.encode(), value=value, headers=list(headers)))
 
+    async def send_recounted(self) -> None:
+        """Ask the agent that owns the tables to call `take_over`; wait until Kafka has the request."""
+        await (await self._facts.send(key=b"recounted", value=b"", headers=[RECOUNTED]))
+
+    def keep(self, known: Mapping[str, Account]) -> None:
+        """Let the tables hold what the view holds; *known* are the accounts that they held so far."""
+        for name, account in self.view.accounts.items():
+            if known.get(name) != account:
+                self.accounts[name] = to_plain(account)
+        counted = {letter_id: list(entry) for letter_id, entry in self.view.letters.items()}
+        held = dict(self.letters.items())
+        for letter_id, entry in counted.items():
+            if held.get(letter_id) != entry:
+                self.letters[letter_id] = entry
+        for letter_id in held.keys() - counted.keys():
+            del self.letters[letter_id]
+
     async def _hand_on_polls(self, stream: Any) -> None:
         async for event in stream.events():
             message = event.message
@@ -112,6 +133,9 @@ class Application:
     async def _hear(self, stream: Any) -> None:
         async for event in stream.events():
             message = event.message
+            if RECOUNTED in message.headers:
+                self.take_over()
+                continue
             try:
                 changed = self._hear_one(message.value, tuple(message.headers))
             except Reject as error:
@@ -163,12 +187,12 @@ class Application:
             compacting=True,
             internal=True,
         )
-        # the recount writes from outside any stream: without a partitioner of its own the table would refuse
-        return self.app.Table(name, partitions=1, changelog_topic=changelog, use_partitioner=True)
+        return self.app.Table(name, partitions=1, changelog_topic=changelog)
 
 
 def _app(hub: Hub) -> faust.App:
-    kafka = hub.kafka
+    kafka, folder = hub.kafka, hub.data_dir / "views" / "health"
+    folder.mkdir(parents=True, exist_ok=True)
     servers = [f"kafka://{server.strip()}" for server in kafka.bootstrap_servers.split(",")]
     app = _App(
         group_on_wire(kafka.prefix, "health"),
@@ -180,7 +204,7 @@ def _app(hub: Hub) -> faust.App:
         broker_commit_interval=1.0,
         consumer_auto_offset_reset="earliest",
         store=_store(hub),
-        datadir=str(hub.data_dir / "views" / "health"),
+        datadir=str(folder),
         table_standby_replicas=0,
         topic_allow_declare=False,
         topic_disable_leader=True,

@@ -11,13 +11,15 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
+from aiokafka.errors import KafkaError
+
 from samenloop import metrics
 from samenloop.contract import Codec, Envelope, classification
 from samenloop.errors import Retry
 from samenloop.identity import system_urn
 from samenloop.logs import get_logger
 from samenloop.model import SourceStatus, Visibility
-from samenloop.source_health import Account, from_plain, to_plain
+from samenloop.source_health import from_plain
 from streams.health.application import Application
 from streams.health.topics import count_again
 from streams.health.view import Counted, View
@@ -49,12 +51,15 @@ class Worker:
         self._application: Application
         self._reader: Codec | None = None
         self._recount: asyncio.Task[None] | None = None
+        self._counted: Counted | None = None
         self._spoke = False
         self._whole, self._next_recount, self._next_say = True, 0.0, 0.0
 
     async def run(self, stop: threading.Event, on_turn: Callable[[], object], on_ready: Callable[[], object]) -> None:
         """Start, turn until *stop*, end."""
-        self._application = Application(self._health.hub, self._health.codec, self._hub_urn, self._view)
+        self._application = Application(
+            self._health.hub, self._health.codec, self._hub_urn, self._view, self._take_recount
+        )
         app = self._application.app
         metrics.at_scrape(self._show)
         starting = asyncio.ensure_future(app.start())
@@ -68,7 +73,7 @@ class Worker:
                 if starting.done() and await self._turn():
                     on_ready()
                 await asyncio.sleep(TURN_SECONDS)
-        except OSError as error:
+        except KafkaError as error:
             raise Retry("kafka.unavailable", f"the view lost Kafka: {error}") from error
         finally:
             await self._end(starting)
@@ -83,6 +88,7 @@ class Worker:
         if not speaks:
             return application.settled
         if self._recount is None and now >= self._next_recount:
+            self._next_recount = now + AGAIN_SECONDS  # unless it is taken over
             self._recount = asyncio.ensure_future(self._count_again())
         if self._recount is not None and self._recount.done():
             self._recount.result()
@@ -127,49 +133,44 @@ class Worker:
         )
 
     async def _count_again(self) -> None:
-        """Recount in a thread, take it over, and mend the tables."""
-        view, health = self._view, self._health
+        """Recount in a thread, and let the agent that owns the tables take the result over."""
+        view = self._view
         view.begin_recount()
         try:
-            counted = await _in_thread(lambda: self._read_topics(whole=self._whole))
+            self._counted = await _in_thread(lambda: self._read_topics(whole=self._whole))
+            await self._application.send_recounted()
+            until = time.monotonic() + AGAIN_SECONDS
+            while self._counted is not None and time.monotonic() < until:
+                await asyncio.sleep(TURN_SECONDS)
         except Retry as error:
-            view.drop_recount()
-            self._next_recount = time.monotonic() + AGAIN_SECONDS
             log.warning("view.recount_failed", "A recount failed and is made again.", detail=error.detail)
+        finally:
+            view.drop_recount()
+            self._counted = None
+
+    def _take_recount(self) -> None:
+        """Take a finished recount over, called by the agent. One that another worker asked for is ignored."""
+        counted, self._counted = self._counted, None
+        if counted is None:
             return
-        if view is not self._view or not self._application.speaks:
-            return
+        view, name = self._view, self._health.name
         known = dict(view.accounts)
         mended = view.end_recount(counted)
         if mended is None:
-            self._next_recount = 0.0
             return
-        for name in sorted(mended):
-            log.warning("view.mended", "A recount found what the view had missed; it is mended.", source=name)
-        metrics.VIEW_MENDED_TOTAL.labels(view=health.name).inc(len(mended))
-        metrics.VIEW_RECOUNTED_TIMESTAMP_SECONDS.labels(view=health.name).set(health.now().timestamp())
-        self._keep(known)
-        self._whole, self._next_recount = False, time.monotonic() + health.hub.views.recount_every_seconds
+        self._application.keep(known)
+        for source in sorted(mended):
+            log.warning("view.mended", "A recount found what the view had missed; it is mended.", source=source)
+        metrics.VIEW_MENDED_TOTAL.labels(view=name).inc(len(mended))
+        metrics.VIEW_RECOUNTED_TIMESTAMP_SECONDS.labels(view=name).set(self._health.now().timestamp())
+        self._whole = False
+        self._next_recount = time.monotonic() + self._health.hub.views.recount_every_seconds
 
     def _read_topics(self, *, whole: bool) -> Counted:
         hub = self._health.hub
         if self._reader is None:  # a codec is not shared between threads
             self._reader = Codec.from_registry(hub.registry.url, hub.kafka.prefix, host=hub.hub.schema_host)
         return count_again(hub.kafka, self._reader, self._health.now(), whole=whole)
-
-    def _keep(self, known: dict[str, Account]) -> None:
-        """Let the tables hold what the recount found; they are written from outside any stream."""
-        accounts, letters = self._application.accounts, self._application.letters
-        for name, account in self._view.accounts.items():
-            if known.get(name) != account:
-                accounts[name] = to_plain(account)
-        counted = {letter_id: list(entry) for letter_id, entry in self._view.letters.items()}
-        held = dict(letters.items())
-        for letter_id, entry in counted.items():
-            if held.get(letter_id) != entry:
-                letters[letter_id] = entry
-        for letter_id in held.keys() - counted.keys():
-            del letters[letter_id]
 
     def _show(self) -> None:
         metrics.TABLE_KEYS.labels(table="health-accounts").set(len(self._view.accounts))

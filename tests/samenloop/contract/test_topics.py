@@ -29,6 +29,7 @@ def test_partitions_and_cleanup() -> None:
         "source-states": (3, "compact"),
         "alert-states": (12, "compact"),
         "partners": (3, "compact"),
+        "sources": (1, "compact"),
     }
 
 
