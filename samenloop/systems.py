@@ -1,7 +1,7 @@
-"""What the settings say about the systems that the hub reads: facts for the overview, without asking the systems.
+"""What is known of the systems that the hub reads: what the settings say, and what the health view published.
 
-They come from the settings and the profile, not from the polls: so a source that was never read is shown as well, a
-poll stays small, and a correction in the settings shows at the next start.
+The facts come from the settings and the profile, not from the polls: so a source that was never read is shown as
+well, a poll stays small, and a correction in the settings shows at the next start.
 """
 
 from __future__ import annotations
@@ -9,9 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 from samenloop import settings
-from samenloop.errors import BadSettings
+from samenloop.contract import Codec
+from samenloop.errors import BadSettings, Reject
+from samenloop.kafka import read_topic
 from samenloop.logs import get_logger
-from samenloop.model import Contact, Direction, Organisation
+from samenloop.model import Contact, Direction, Organisation, SourceStatus
 from samenloop.source_health import System
 from samenloop.source_pump import open_source
 
@@ -26,6 +28,28 @@ def described(hub: settings.Hub) -> list[System]:
     A connector may say more of its sources than it must: `organisation` (name of the owner), `protocol`, `standards`.
     """
     return [_described(name, source, hub) for name, source in hub.sources.items()]
+
+
+def published(kafka: settings.Kafka, codec: Codec) -> dict[str, SourceStatus]:
+    """Return the last status of every system on the topic `sources`, by its URN. Raises Retry when Kafka is away.
+
+    One that cannot be read is told in the log and left out: the view will write it again.
+    """
+    last: dict[str, SourceStatus] = {}
+    for record in read_topic(kafka, "sources"):
+        last.pop(record.key, None)
+        if record.value is not None:
+            try:
+                last[record.key] = codec.decode("sources", record.value, record.headers)
+            except Reject as error:
+                _log.warning(
+                    "view.unreadable",
+                    "A record cannot be read and is not counted.",
+                    topic="sources",
+                    offset=record.offset,
+                    code=error.code,
+                )
+    return last
 
 
 def _described(name: str, source: settings.Source, hub: settings.Hub) -> System:

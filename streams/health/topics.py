@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from samenloop import systems
 from samenloop.contract import Codec, read_envelope
 from samenloop.errors import Reject
 from samenloop.kafka import read_topic
 from samenloop.logs import get_logger
-from samenloop.model import DeadLetter, SourcePoll, SourceStatus
+from samenloop.model import DeadLetter, SourcePoll
 from samenloop.settings import Kafka
 from samenloop.source_health import WINDOW_HOURS, recount
 from samenloop.stage import Record
@@ -24,23 +25,10 @@ def count_again(kafka: Kafka, codec: Codec, now: datetime, *, whole: bool) -> Co
     What cannot be read is left out, as the view leaves it out. Raises Retry when Kafka does not answer.
     """
     since = None if whole else now - timedelta(hours=WINDOW_HOURS + 1)
-    published = published_statuses(kafka, codec)
+    published = systems.published(kafka, codec)
     accounts, letters = recount(_polls(kafka, codec, since), _letters(kafka, codec, since))
     letters.forget_before(now)
     return Counted(accounts, letters, published)
-
-
-def published_statuses(kafka: Kafka, codec: Codec) -> dict[str, SourceStatus]:
-    """Return the last status of every system on `sources`; one that cannot be read is as if it was not there."""
-    last: dict[str, SourceStatus] = {}
-    for record in read_topic(kafka, "sources"):
-        last.pop(record.key, None)
-        if record.value is not None:
-            try:
-                last[record.key] = codec.decode("sources", record.value, record.headers)
-            except Reject as error:
-                tell_unreadable(record.topic, record.partition, record.offset, error)
-    return last
 
 
 def poll_of(codec: Codec, value: bytes, headers: tuple[tuple[str, bytes], ...]) -> tuple[SourcePoll, str]:

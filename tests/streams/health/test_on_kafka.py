@@ -32,7 +32,8 @@ from samenloop.settings import Hub, Kafka, Registry, Views
 from samenloop.source_account import poll_output
 from samenloop.source_health import System, statuses
 from samenloop.stage import Output
-from streams.health.topics import count_again, published_statuses
+from samenloop.systems import published
+from streams.health.topics import count_again
 
 SCRIPT = Path(__file__).with_name("worker_process.py")
 NOW = datetime(2027, 1, 4, 12, 30, tzinfo=UTC)
@@ -146,7 +147,7 @@ class World:
         publish(self.hub.kafka, outputs)
 
     def published(self) -> dict[str, SourceStatus]:
-        return published_statuses(self.hub.kafka, self.codec)
+        return published(self.hub.kafka, self.codec)
 
     def recounted(self) -> dict[str, SourceStatus | None]:
         """What `sources` ought to hold by the topics alone."""
@@ -159,7 +160,10 @@ class World:
         return self.published()
 
     def told(self) -> str:
-        differs = [(a, b) for a, b in zip(same(self.published()).items(), same(self.recounted()).items())]
+        found, expected = same(self.published()), same(self.recounted())
+        differs = [
+            (found.get(key), expected.get(key)) for key in {**found, **expected} if found.get(key) != expected.get(key)
+        ]
         return "\n--\n".join([*("\n".join(worker.said[-30:]) for worker in self.workers), str(differs)])
 
 

@@ -22,6 +22,12 @@ def systems_of(text: str) -> list[System]:
     return [System(**{**given, "owner": Organisation(**given["owner"])}) for given in json.loads(text)]
 
 
+def say(word: str) -> None:
+    """Say a word to the test."""
+    sys.stdout.write(f"{word}\n")
+    sys.stdout.flush()
+
+
 def main() -> None:
     """Run until SIGTERM."""
     hub, now = Hub.model_validate_json(sys.argv[1]), datetime.fromisoformat(sys.argv[3])
@@ -35,10 +41,10 @@ def main() -> None:
     def tell_ready() -> None:
         if not ready.is_set():
             ready.set()
-            print("ready", flush=True)
+            say("ready")
 
     health.run(stop, on_ready=tell_ready)
-    print("stopped", flush=True)
+    say("stopped")
 
 
 if __name__ == "__main__":
