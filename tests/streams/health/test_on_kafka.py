@@ -221,12 +221,14 @@ def test_equals_a_recount_after_any_trouble(world: World) -> None:
         worker.wait_ready()
     trouble = ("kill", "freeze", "replace", "kill", "wipe")
     for number, kind in enumerate(trouble):
+        outputs = []
         for _ in range(40):
             source = dice.choice(SOURCES[:4])
             outcome = dice.choice(outcomes)
             code = None if outcome in (PollOutcome.OK, PollOutcome.UNCHANGED) else "some.code"
-            world.write(world.output(world.poll(source, outcome, error_code=code)))
-            world.write(world.letter(source, dice.randrange(60)))
+            outputs.append(world.output(world.poll(source, outcome, error_code=code)))
+            outputs.append(world.letter(source, dice.randrange(60)))
+        world.write(*outputs)
         abort(world, world.output(world.poll(SOURCES[0], PollOutcome.AUTH, error_code="auth")))
         victim = workers[number % 2]
         if kind == "freeze":
