@@ -17,7 +17,7 @@ from rich.console import Console
 
 from samenloop.cli import COMMANDS
 from samenloop.cli.tree import build
-from samenloop.contract import TOPICS
+from samenloop.contract import INTERNAL, TOPICS, Topic
 from samenloop.metrics import CATALOGUE
 from samenloop.rules import CLASH_WORKS, NEAR, SAME_TRENCH, load_rules, work_kinds
 from samenloop.rules.configuration import PairRule
@@ -109,14 +109,18 @@ def topics() -> str:
         "| Topic | Record | Key | Partitions | Kept | Settings |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
-    for topic in TOPICS.values():
+    for topic in (*TOPICS.values(), *INTERNAL.values()):
         kept = "the last per key" if topic.cleanup == "compact" else "for a time"
         config = "<br>".join(f"`{key}={value}`" for key, value in topic.config.items() if key != "cleanup.policy")
         lines.append(
-            f"| `{topic.name}`{'' if topic.public else ' (internal)'} | {topic.record.__name__} | {topic.key} "
+            f"| `{topic.name}`{'' if topic.public else ' (internal)'} | {_record(topic)} | {topic.key} "
             f"| {topic.partitions} | {kept} | {config} |"
         )
     return "\n".join(lines) + "\n"
+
+
+def _record(topic: Topic) -> str:
+    return "of the view's own" if topic.name in INTERNAL else topic.record.__name__
 
 
 def rules() -> str:
