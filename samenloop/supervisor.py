@@ -33,6 +33,7 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 30.0
 STEADY_SECONDS = 60.0
 """A part that lived so long has recovered: its next pause is the first one again."""
 STOP_SECONDS = 15.0
+_LOOK_SECONDS = 0.1
 
 
 class State(StrEnum):
@@ -48,8 +49,8 @@ class State(StrEnum):
 class Part:
     """One process to keep running: what to call it, what to run, what to add to its environment.
 
-    One that is not *vital*, such as a view, stops nobody: when it refuses its settings it is tried again after the
-    longest pause, and nobody waits for it to be ready.
+    One that is not *vital*, such as a view, stops nobody: it starts when the others are ready or have had time to be,
+    nobody waits for it, and when it refuses its settings it is tried again after the longest pause.
     """
 
     name: str
@@ -106,6 +107,8 @@ class Supervisor:
     async def _keep(self, part: Part, stop: asyncio.Event) -> None:
         status = self.status[part.name]
         failures = 0
+        if not part.vital:
+            await self._let_others_go_first(stop)
         while not stop.is_set():
             began = time.monotonic()
             status.exit_code = await self._once(part, status, stop)
@@ -121,6 +124,12 @@ class Supervisor:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), pause_seconds(status.exit_code, failures))
         self._set(part, status, State.STOPPED)
+
+    async def _let_others_go_first(self, stop: asyncio.Event) -> None:
+        """Wait until every vital part is ready, but not for ever: a start is short of processors."""
+        until = time.monotonic() + LONGEST_PAUSE_SECONDS
+        while not (self.ready or stop.is_set() or time.monotonic() > until):
+            await asyncio.sleep(_LOOK_SECONDS)
 
     async def _once(self, part: Part, status: Status, stop: asyncio.Event) -> int:
         process = await asyncio.create_subprocess_exec(

@@ -7,12 +7,13 @@ share no interpreter, so that one that hangs or dies takes nobody along and its 
 from __future__ import annotations
 
 import faulthandler
+import os
 import signal
 import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -27,6 +28,8 @@ from samenloop.supervisor import REFUSED
 
 Kind = Literal["source", "stream", "sink"]
 _LOOK_EVERY_SECONDS = 5.0
+VIEW_NICENESS = 5
+"""A view gives way to the truth, while it starts as well."""
 Slot = Annotated[
     str, Parameter(help="Stable name of this worker among those of the same stage, such as a pod's number.")
 ]
@@ -74,6 +77,8 @@ def stream(*names: str, slot: Slot = "0", config: Config = None) -> int:
 def _view(name: str, config: Path | None) -> int:
     from samenloop import metrics, plugins
 
+    with suppress(OSError, AttributeError):
+        os.nice(VIEW_NICENESS)
     hub = hub_of(config)
     with _process(hub, name) as life:
         view = plugins.load("views", name).from_hub(hub, codec_of(hub))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from samenloop import systems
 from samenloop.contract import Codec, read_envelope
@@ -12,19 +12,19 @@ from samenloop.kafka import read_topic
 from samenloop.logs import get_logger
 from samenloop.model import DeadLetter, SourcePoll
 from samenloop.settings import Kafka
-from samenloop.source_health import WINDOW_HOURS, recount
+from samenloop.source_health import recount
 from samenloop.stage import Record
 from streams.health.view import Counted
 
 log = get_logger("health")
 
 
-def count_again(kafka: Kafka, codec: Codec, now: datetime, *, whole: bool) -> Counted:
-    """Recount `polls` and `dead-letters`, all of them (*whole*) or what was written in the last 24 hours.
+def count_again(kafka: Kafka, codec: Codec, now: datetime, *, since: datetime | None = None) -> Counted:
+    """Recount `polls` and `dead-letters`: all of them, or what was written *since*.
 
-    What cannot be read is left out, as the view leaves it out. Raises Retry when Kafka does not answer.
+    *since* is compared with the time of writing, *now* with the times in the records. What cannot be read is left out,
+    as the view leaves it out. Raises Retry when Kafka does not answer.
     """
-    since = None if whole else now - timedelta(hours=WINDOW_HOURS + 1)
     published = systems.published(kafka, codec)
     accounts, letters = recount(_polls(kafka, codec, since), _letters(kafka, codec, since))
     letters.forget_before(now)

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
 from aiokafka.errors import KafkaError
 
-from samenloop import metrics
+from samenloop import clock, metrics
 from samenloop.contract import Codec, Envelope, classification
 from samenloop.errors import Retry
 from samenloop.identity import system_urn
 from samenloop.logs import get_logger
 from samenloop.model import SourceStatus, Visibility
-from samenloop.source_health import from_plain
+from samenloop.source_health import WINDOW_HOURS, from_plain
 from streams.health.application import Application
 from streams.health.topics import count_again
 from streams.health.view import Counted, View
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 log = get_logger("health")
 TURN_SECONDS, SAY_SECONDS, STOP_SECONDS, AGAIN_SECONDS = 0.2, 1.0, 8.0, 5.0
+WINDOW = timedelta(hours=WINDOW_HOURS + 1)
+"""How far a recount reads back by the clock of whoever wrote; an hour more than is counted."""
 SOURCE_STATUS = "nl.samenloop.source-status.v1"
 
 
@@ -36,8 +38,6 @@ def run(
     health: Health, stop: threading.Event, *, on_turn: Callable[[], object], on_ready: Callable[[], object]
 ) -> None:
     """Run one worker until *stop* is set. Raises BadSettings, and Retry when Kafka is away."""
-    with suppress(OSError, AttributeError):
-        os.nice(5)  # a view gives way to the truth
     asyncio.run(Worker(health).run(stop, on_turn, on_ready))
 
 
@@ -170,7 +170,8 @@ class Worker:
         hub = self._health.hub
         if self._reader is None:  # a codec is not shared between threads
             self._reader = Codec.from_registry(hub.registry.url, hub.kafka.prefix, host=hub.hub.schema_host)
-        return count_again(hub.kafka, self._reader, self._health.now(), whole=whole)
+        since = None if whole else clock.now() - WINDOW
+        return count_again(hub.kafka, self._reader, self._health.now(), since=since)
 
     def _show(self) -> None:
         metrics.TABLE_KEYS.labels(table="health-accounts").set(len(self._view.accounts))
