@@ -126,16 +126,23 @@ def with_poll(account: Account | None, poll: SourcePoll, *, system: str, offset:
     )
 
 
-def merged(known: Account | None, counted: Account) -> Account:
-    """Return *counted*, an account of recent polls only, with what *known* has from before them."""
+def merged(known: Account | None, counted: Account, now: datetime) -> Account:
+    """Return *counted*, an account of recent polls only, with what *known* has from before them.
+
+    Hours that left the window *now* are taken from both: they count no more, and are no difference.
+    """
     if known is None or known.system != counted.system:
         return counted
+    first = hour_of(now) - WINDOW_HOURS + 1
+    polls = {name for counts in counted.hours.values() for name in counts if name.startswith("polls.")}
+    held_throughout = known.outcome is PollOutcome.HELD and polls == {"polls.held"}
     return replace(
         counted,
+        hours={**{hour: counts for hour, counts in known.hours.items() if hour < first}, **counted.hours},
         last_success_at=counted.last_success_at or known.last_success_at,
         newest_record_at=counted.newest_record_at or known.newest_record_at,
         plans=counted.plans if counted.newest_record_at else known.plans,
-        error_code=counted.error_code or (known.error_code if counted.outcome is PollOutcome.HELD else None),
+        error_code=counted.error_code or (known.error_code if held_throughout else None),
     )
 
 

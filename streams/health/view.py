@@ -74,7 +74,7 @@ class View:
         """Forget that a recount was under way."""
         self._heard = None
 
-    def end_recount(self, counted: Counted) -> set[str] | None:
+    def end_recount(self, counted: Counted, now: datetime) -> set[str] | None:
         """Take over what was *counted*, and on top of it what was heard meanwhile.
 
         Returns the sources whose accounts had missed something; None when too much was heard meanwhile, so that the
@@ -84,7 +84,7 @@ class View:
         if len(heard) > MOST_HEARD:
             return None
         known, self.letters = self.accounts, counted.letters
-        recounted = {name: merged(known.get(name), account) for name, account in counted.accounts.items()}
+        recounted = {name: merged(known.get(name), account, now) for name, account in counted.accounts.items()}
         self.accounts = {**known, **recounted}
         for fact in heard:
             if isinstance(fact, DeadLetter):

@@ -155,7 +155,7 @@ class Worker:
             return
         view, name = self._view, self._health.name
         known = dict(view.accounts)
-        mended = view.end_recount(counted)
+        mended = view.end_recount(counted, self._health.now())
         if mended is None:
             return
         self._application.keep(known)

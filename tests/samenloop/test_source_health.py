@@ -198,7 +198,7 @@ def test_what_lies_before_the_retention_is_remembered() -> None:
 
 any_poll = st.builds(
     poll,
-    minutes_ago=st.integers(0, 40 * 60).map(float),
+    minutes_ago=st.integers(0, 60 * 60).map(float),
     outcome=st.sampled_from([each for each in PollOutcome if each is not PollOutcome.UNKNOWN]),
     error_code=st.sampled_from([None, "some.code"]),
 )
@@ -230,7 +230,7 @@ def test_a_recount_of_the_window_equals_one_of_everything(polls: list[SourcePoll
         return
 
     window = recount([(each, TOWN, offset) for offset, each in recent], ())[0]["town"]
-    mended = merged(known, window)
+    mended = merged(known, window, NOW)
     found, expected = (
         statuses([system(silent_seconds=1e9)], {"town": account}, Letters(), {}, NOW) for account in (mended, whole)
     )

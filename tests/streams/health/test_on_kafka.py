@@ -207,6 +207,7 @@ def test_from_polls_to_statuses(world: World) -> None:
     assert found[urn("beekdal")].error_code == "timeout"
     assert found[urn("eemland")].state is SystemState.UNKNOWN
     assert found[urn("zundert")].state is SystemState.RETIRED
+    assert [line for line in worker.said if "view.mended" in line] == []
     worker.process.send_signal(signal.SIGTERM)
     assert worker.process.wait(20) == 0
 

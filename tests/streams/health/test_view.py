@@ -44,7 +44,7 @@ def ready(*polls: SourcePoll) -> View:
     """A view that has heard *polls* and a recount of them."""
     view = View([SYSTEM])
     view.begin_recount()
-    view.end_recount(counted(list(polls)))
+    view.end_recount(counted(list(polls)), NOW)
     return view
 
 
@@ -74,7 +74,7 @@ def test_a_system_that_is_taken_back_is_said_once() -> None:
     view = View([])
     never = statuses([SYSTEM], {}, Letters(), {}, NOW)
     view.begin_recount()
-    view.end_recount(counted([], published=never))
+    view.end_recount(counted([], published=never), NOW)
 
     assert view.due(NOW) == {TOWN: None}
     view.said(TOWN, None)
@@ -88,10 +88,19 @@ def test_a_lost_poll_is_mended_and_told() -> None:
     view.hear_poll(poll(3), TOWN, 2)
     view.begin_recount()
 
-    mended = view.end_recount(counted([poll(1), poll(2), poll(3)]))
+    mended = view.end_recount(counted([poll(1), poll(2), poll(3)]), NOW)
 
     assert mended == {"town"}
     assert view.due(NOW)[TOWN].polls_24h == {"ok": 3}  # type: ignore[union-attr]
+
+
+def test_hours_that_count_no_more_are_nothing_to_mend() -> None:
+    """A source that polled long ago: a recount of a day sees less of it than the account holds, and that is right."""
+    view = ready(poll(1), poll(100_000), poll(200_000))
+    view.begin_recount()
+    accounts, letters = recount([(poll(100_000), TOWN, 1), (poll(200_000), TOWN, 2)], ())
+
+    assert view.end_recount(Counted(accounts, letters, {}), NOW + timedelta(hours=40)) == set()
 
 
 def test_what_was_said_during_a_recount_is_not_forgotten() -> None:
@@ -100,7 +109,7 @@ def test_what_was_said_during_a_recount_is_not_forgotten() -> None:
     view.begin_recount()
     for system, status in view.due(NOW).items():
         view.said(system, status)
-    view.end_recount(counted([poll(1)]))
+    view.end_recount(counted([poll(1)]), NOW)
 
     assert view.due(NOW) == {}
 
@@ -129,10 +138,10 @@ def test_in_the_end_it_equals_a_recount(doing: list[str]) -> None:
             view.begin_recount()
             found = counted(topic, tuple(letters))
         elif step == "end" and found is not None:
-            view.end_recount(found)
+            view.end_recount(found, NOW)
             found = None
     view.begin_recount()
-    view.end_recount(counted(topic, tuple(letters)))
+    view.end_recount(counted(topic, tuple(letters)), NOW)
 
     expected = counted(topic, tuple(letters))
     told = statuses([SYSTEM], expected.accounts, expected.letters, {}, NOW)
