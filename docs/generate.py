@@ -18,7 +18,7 @@ from rich.console import Console
 from edge.problems import KINDS
 from samenloop.cli import COMMANDS
 from samenloop.cli.tree import build
-from samenloop.contract import TOPICS
+from samenloop.contract import INTERNAL, TOPICS, Topic
 from samenloop.metrics import CATALOGUE
 from samenloop.rules import CLASH_WORKS, NEAR, SAME_TRENCH, load_rules, work_kinds
 from samenloop.rules.configuration import PairRule
@@ -110,11 +110,11 @@ def topics() -> str:
         "| Topic | Record | Key | Partitions | Kept | Settings |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
-    for topic in TOPICS.values():
+    for topic in (*TOPICS.values(), *INTERNAL.values()):
         kept = "the last per key" if topic.cleanup == "compact" else "for a time"
         config = "<br>".join(f"`{key}={value}`" for key, value in topic.config.items() if key != "cleanup.policy")
         lines.append(
-            f"| `{topic.name}`{'' if topic.public else ' (internal)'} | {topic.record.__name__} | {topic.key} "
+            f"| `{topic.name}`{'' if topic.public else ' (internal)'} | {_record(topic)} | {topic.key} "
             f"| {topic.partitions} | {kept} | {config} |"
         )
     return "\n".join(lines) + "\n"
@@ -133,6 +133,10 @@ def problems() -> str:
     for code, kind in KINDS.items():
         lines += ["", f"## `{code}`", "", f"{kind.status}: {kind.title}.", "", kind.meaning, "", kind.fix]
     return "\n".join(lines) + "\n"
+
+
+def _record(topic: Topic) -> str:
+    return "of the view's own" if topic.name in INTERNAL else topic.record.__name__
 
 
 def rules() -> str:
@@ -228,6 +232,8 @@ def _type(annotation: Any) -> str:
         return ", ".join(f"`{value}`" for value in arguments)
     if get_origin(annotation) is Annotated:
         return _type(arguments[0])
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return "section"
     if get_origin(annotation) in (list, dict):
         return f"list of {_type(arguments[0])}" if get_origin(annotation) is list else "map"
     if arguments:

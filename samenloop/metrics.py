@@ -29,7 +29,7 @@ Bound = int | tuple[str, ...]
 """Most values an open label may take, or the values of a closed one."""
 
 OTHER = "other"
-CONNECTOR, SOURCE, TOPIC, GROUP, PROCESSOR, PARTNER, TABLE, RULE = 10, 40, 60, 15, 25, 200, 20, 40
+CONNECTOR, SOURCE, TOPIC, GROUP, PROCESSOR, PARTNER, TABLE, RULE, VIEW = 10, 40, 60, 15, 25, 200, 20, 40, 5
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 LONG_SECONDS = (0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0)
 AGE_SECONDS = (60.0, 600.0, 3600.0, 21600.0, 86400.0, 259200.0, 604800.0, 2592000.0)
@@ -225,6 +225,11 @@ PROCESSOR_DURATION_SECONDS = _histogram(
     "processor_duration_seconds", "Time to handle one event, its share of the batch.", SECONDS, processor=PROCESSOR
 )
 TABLE_KEYS = _gauge("table_keys", "Keys in a table of state.", table=TABLE)
+
+VIEW_RECOUNTED_TIMESTAMP_SECONDS = _gauge(
+    "view_recounted_timestamp_seconds", "Time of a view's last recount over its topics.", view=VIEW
+)
+VIEW_MENDED_TOTAL = _counter("view_mended_total", "Entries of a view that a recount had to mend.", view=VIEW)
 
 SCHEMA_ERRORS_TOTAL = _counter(
     "schema_errors_total",

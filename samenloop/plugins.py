@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from samenloop.errors import BadSettings
 
-Kind = Literal["sources", "stages", "sinks", "edge"]
+Kind = Literal["sources", "stages", "views", "sinks", "edge"]
 
 
 def names(kind: Kind) -> list[str]:

@@ -44,6 +44,7 @@ def _beside(path: Path, info: ValidationInfo) -> Path:
 
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$", description="lower case, digits and hyphen")]
+Label = Annotated[str, Field(min_length=1, max_length=200)]
 Network = Annotated[str, AfterValidator(_network)]
 File = Annotated[Path, AfterValidator(_beside)]
 
@@ -142,13 +143,40 @@ class Edge(Model):
     shutdown_seconds: float = Field(10, gt=0, le=120, description="requests under way may take so long to finish")
 
 
+class Contact(Model):
+    """A functional contact point of a system, never a person."""
+
+    unit: str = Field(min_length=1, max_length=200, description="department or desk")
+    email: str | None = Field(None, pattern=r"^[^@\s]+@[^@\s]+$", max_length=254, description="functional mailbox")
+    phone: str | None = Field(None, max_length=40, description="functional number")
+    url: str | None = Field(None, pattern=r"^https?://[^\s]+$", max_length=500, description="page")
+
+
 class Source(Model):
-    """One source: a connector and its own settings."""
+    """One source: a connector and its own settings, and what the overview of systems says about it."""
 
     connector: Name = Field(description="name of the connector, e.g. file-snapshots")
     profile: File = Field(description="the connector's profile, YAML")
     poll_every_seconds: float = Field(3600, ge=0.2, le=604800, description="pause between polls")
     freshness_seconds: float = Field(86400, gt=0, description="objective: a good poll at least so often")
+    title: Label | None = Field(None, description="what the system is called in the overview; default: its name here")
+    product: Label | None = Field(None, description="the software it is, e.g. a product and its version")
+    protocol: Label | None = Field(None, description="how it is reached; default: as the connector says")
+    standards: list[Label] = Field([], max_length=20, description="standards its data follow; default: the connector's")
+    direction: Literal["read", "write", "both"] = Field("read", description="which way data goes, seen from the hub")
+    licence: Label | None = Field(None, description="terms under which its data may be used")
+    contact: Contact | None = Field(None, description="functional contact point: `unit`, `email`, `phone`, `url`")
+
+
+class Views(Model):
+    """How views are kept: what is worked out from topics and can be worked out again, such as `sources`."""
+
+    store: Literal["memory", "rocksdb"] = Field(
+        "memory", description="where their tables live; rocksdb keeps them in data_dir and needs the package rocksdict"
+    )
+    recount_every_seconds: float = Field(
+        300, ge=1, le=86400, description="pause between recounts over the topics, which mend what a crash lost"
+    )
 
 
 class Logs(Model):
@@ -169,6 +197,7 @@ class Hub(Model):
     metrics: Serving = Serving()
     edge: Edge = Edge()
     logs: Logs = Logs()
+    views: Views = Views()
     sources: dict[Name, Source] = Field({}, max_length=500, description="by name")
     data_dir: File = Field(
         Path("build/data"),

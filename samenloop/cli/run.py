@@ -7,12 +7,13 @@ share no interpreter, so that one that hangs or dies takes nobody along and its 
 from __future__ import annotations
 
 import faulthandler
+import os
 import signal
 import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -27,6 +28,8 @@ from samenloop.supervisor import REFUSED
 
 Kind = Literal["source", "stream", "sink"]
 _LOOK_EVERY_SECONDS = 5.0
+VIEW_NICENESS = 5
+"""A view gives way to the truth, while it starts as well."""
 Slot = Annotated[
     str, Parameter(help="Stable name of this worker among those of the same stage, such as a pod's number.")
 ]
@@ -57,14 +60,33 @@ def source(*names: str, config: Config = None) -> int:
 
 
 def stream(*names: str, slot: Slot = "0", config: Config = None) -> int:
-    """Run stages of the stream.
+    """Run stages of the stream and views.
 
     Parameters
     ----------
     names
-        `consolidate`, `detect`, `notify`; all of them when none is given.
+        `consolidate`, `detect`, `notify` or the view `health`; all of them when none is given.
     """
+    from samenloop import plugins
+
+    if len(names) == 1 and names[0] in plugins.names("views"):
+        return _view(names[0], config)
     return _stages("stream", names, slot, config)
+
+
+def _view(name: str, config: Path | None) -> int:
+    from samenloop import metrics, plugins
+
+    with suppress(OSError, AttributeError):
+        os.nice(VIEW_NICENESS)
+    hub = hub_of(config)
+    with _process(hub, name) as life:
+        view = plugins.load("views", name).from_hub(hub, codec_of(hub))
+        metrics.start(processor=view.name)
+        metrics.start(group=view.name)
+        metrics.start(view=view.name)
+        view.run(life.stop, on_turn=life.health.turn, on_ready=life.health.become_ready)
+    return 0
 
 
 def sink(*names: str, slot: Slot = "0", config: Config = None) -> int:
@@ -107,8 +129,9 @@ def _stages(kind: Literal["stream", "sink"], names: Sequence[str], slot: str, co
 
     group: Literal["stages", "sinks"] = "stages" if kind == "stream" else "sinks"
     hub = hub_of(config)
-    chosen = tuple(names) or tuple(plugins.names(group))
-    _known(chosen, plugins.names(group), group)
+    known = [*plugins.names(group), *(plugins.names("views") if kind == "stream" else ())]
+    chosen = tuple(names) or tuple(known)
+    _known(chosen, known, f"{group} and views" if kind == "stream" else group)
     if len(chosen) > 1:
         return _apart(kind, chosen, config, slot)
     with _process(hub, chosen[0]) as life:

@@ -20,26 +20,26 @@ Name = Annotated[str, Parameter(name="NAME")]
 
 
 def list_(*, config: Config = None, json: Json = False) -> None:
-    """Show the configured sources, how their last poll ended, and what is held."""
+    """Show the configured sources, how their last poll ended, how they are doing, and what is held."""
     hub = hub_of(config)
     if not hub.sources:
         say("[]" if json else "No source is configured. Add one under `sources` in hub.yaml.")
         return
-    polls, held = _last_polls(hub), _held(hub)
+    polls, held, health = _last_polls(hub), _held(hub), _health(hub)
     if json:
-        emit([_fields(name, hub, polls.get(name), held.get(name)) for name in hub.sources])
+        emit([_fields(name, hub, polls.get(name), held.get(name), health.get(name)) for name in hub.sources])
         return
     rows: list[tuple[object, ...]] = []
     for name, source in hub.sources.items():
         poll = polls.get(name)
         if poll is None:
-            rows.append((name, source.connector, "never", "", "", ""))
+            rows.append((name, source.connector, "never", "", "", health.get(name), ""))
             continue
         outcome = poll.outcome.lower() + (f" ({poll.error_code})" if poll.error_code else "")
         counts = " ".join(f"{kind} {getattr(poll, kind)}" for kind in _COUNTS if getattr(poll, kind))
         at = f"{poll.started_at:%Y-%m-%d %H:%M:%S}"
-        rows.append((name, source.connector, at, outcome, counts, held.get(name)))
-    table(("SOURCE", "CONNECTOR", "LAST POLL (UTC)", "OUTCOME", "RECORDS", "HELD"), rows)
+        rows.append((name, source.connector, at, outcome, counts, health.get(name), held.get(name)))
+    table(("SOURCE", "CONNECTOR", "LAST POLL (UTC)", "OUTCOME", "RECORDS", "HEALTH", "HELD"), rows)
     if held:
         say("`samenloop source release NAME` applies what is held, `samenloop source discard NAME` drops it.")
 
@@ -133,8 +133,23 @@ def _held(hub: Hub) -> dict[str, str]:
     return {name: cursor.held for name, cursor in cursors.items() if cursor.held}
 
 
-def _fields(name: str, hub: Hub, poll: SourcePoll | None, held: str | None) -> dict[str, Any]:
-    fields: dict[str, Any] = {"source": name, "connector": hub.sources[name].connector, "held": held}
+def _health(hub: Hub) -> dict[str, str]:
+    """Return the state and the freshness of each source, as far as the view `health` has told them."""
+    from samenloop.clock import now
+    from samenloop.systems import published
+    from samenloop.systems_overview import freshness_of
+
+    with reaching(hub):
+        found = published(hub.kafka, codec_of(hub)).values()
+    statuses = sorted(found, key=lambda status: status.state != "RETIRED")  # a name may live on in another system
+    words = {status.system: f"{status.state.lower()}, {freshness_of(status, now())}" for status in statuses}
+    return {source: words[status.system] for status in statuses for source in status.sources}
+
+
+def _fields(name: str, hub: Hub, poll: SourcePoll | None, held: str | None, health: str | None) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "source": name, "connector": hub.sources[name].connector, "held": held, "health": health
+    }  # fmt: skip
     if poll is None:
         return {**fields, "last_poll": None}
     last = {kind: getattr(poll, kind) for kind in ("started_at", "outcome", "error_code", "detail", *_COUNTS)}

@@ -44,7 +44,7 @@ def up(*, local: bool = False, config: Config = None) -> int:
 
 
 def parts_of(hub: Hub, config: Path | None) -> list[Part]:
-    """Return what runs: every stage, sink and source, the edge if it has settings, and the account of it all.
+    """Return what runs: every stage, sink, source and view, the edge if it has settings, and the account of it all.
 
     With a `metrics.port`, the parts count up from it in this order; without, each takes a free port.
     """
@@ -54,6 +54,7 @@ def parts_of(hub: Hub, config: Path | None) -> list[Part]:
         *(("stream", name) for name in plugins.names("stages")),
         *(("sink", name) for name in plugins.names("sinks")),
         *(("source", name) for name in hub.sources),
+        *(("stream", name) for name in plugins.names("views")),
     ]
     if "edge" in hub.model_fields_set:
         names.append(("edge", ""))
@@ -73,14 +74,17 @@ def part(
     slot: str = "0",
     env: Mapping[str, str] | None = None,
 ) -> Part:
-    """Return the process that runs one source, stage or sink, or what has no name but its kind.
+    """Return the process that runs one source, stage, view or sink, or what has no name but its kind.
 
     It logs JSON, which `supervise` makes readable.
     """
+    from samenloop import plugins
+
     command = [sys.executable, "-m", "samenloop.cli", "run", kind, *([name] if name else [])]
     command += ["--config", str(config)] if config else []
     command += ["--slot", slot] if kind in ("stream", "sink") else []
-    return Part(f"{kind} {name}".strip(), command, {**(env or {}), "SAMENLOOP_LOGS__FORM": "json"})
+    vital = not (kind == "stream" and name in plugins.names("views"))
+    return Part(f"{kind} {name}".strip(), command, {**(env or {}), "SAMENLOOP_LOGS__FORM": "json"}, vital=vital)
 
 
 def supervise(parts: Sequence[Part]) -> int:

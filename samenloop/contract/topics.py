@@ -57,6 +57,15 @@ def _compacted(
     return Topic(name, record, key, "compact", partitions, config, public)
 
 
+def _internal(name: str, key: str, *, days: int | None = None) -> Topic:
+    """A topic of a view: a changelog, or with *days* a stream that is deleted after so long. Never in the contract."""
+    if days is not None:
+        config = {"cleanup.policy": "delete", "retention.ms": str(days * _DAY_MS)}
+        return Topic(name, bytes, key, "delete", 1, config, public=False)
+    config = {"cleanup.policy": "compact", "delete.retention.ms": str(_DAY_MS)}
+    return Topic(name, bytes, key, "compact", 1, config, public=False)
+
+
 _WEEK = 7 * 24
 """Hours. Longer than any outage of `detect`: compaction may not eat what justified a finding."""
 
@@ -73,6 +82,7 @@ TOPICS: dict[str, Topic] = {
         _deleted("receipts", model.DeliveryReceipt, "subscription id", 12, days=90),
         _deleted("dead-letters", model.DeadLetter, "original key, else system id", 3, days=30),
         _deleted("polls", model.SourcePoll, "source", 3, days=14),
+        _compacted("sources", model.SourceStatus, "system id", 1),
         _compacted("source-states", model.SourceState, "source, LF, record", 3),
         _compacted("alert-states", model.AlertState, "subscription id, LF, subject id", 12),
         _compacted("partners", model.Partner, "organisation number", 3),
@@ -80,3 +90,16 @@ TOPICS: dict[str, Topic] = {
     )
 }
 """Every topic of the hub by its name, without prefix and version."""
+
+INTERNAL: dict[str, Topic] = {
+    topic.name: topic
+    for topic in (
+        _internal("health-facts", "source, or system id", days=2),
+        _internal("health-accounts-table", "source"),
+        _internal("health-letters-table", "dead letter id"),
+    )
+}
+"""What a view keeps for itself: records on their way to its one worker, and the changelogs of its tables.
+
+Nobody else reads them and no schema is registered for them. The view can be without what is in them.
+"""

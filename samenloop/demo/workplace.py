@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 
@@ -10,6 +11,12 @@ import yaml
 
 from samenloop.demo.region import SOURCES, exports
 
+OVERVIEW: Mapping[str, Mapping[str, object]] = {
+    "gemeente-havervoort": {"title": "Werkenregister", "product": "Straatwerk 4", "standards": ["GeoJSON (RFC 7946)"]},
+    "waterschap-de-wetering": {"title": "Projectenlijst", "product": "Rekenblad", "standards": ["CSV"]},
+    "netbeheerder-vonkstroom": {"title": "Assetplanner", "product": "Kabelplan", "standards": ["GeoJSON in RD"]},
+}
+"""What the overview of systems says of each source."""
 SETTINGS = "hub.yaml"
 EXPORTS = "exports"
 
@@ -49,7 +56,12 @@ def _settings(bootstrap: str, registry_url: str) -> dict[str, object]:
             "first_load_quiet_seconds": 2,
         },
         "sources": {
-            source: {"connector": "file-snapshots", "profile": f"{source}/profile.yaml", "poll_every_seconds": 0.3}
+            source: {
+                "connector": "file-snapshots",
+                "profile": f"{source}/profile.yaml",
+                "poll_every_seconds": 0.3,
+                **OVERVIEW[source],
+            }
             for source in SOURCES
         },
         "data_dir": "data",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from confluent_kafka import (
@@ -43,15 +44,21 @@ _WHY = "Kafka is away, or an open transaction keeps the end from being reached"
 
 
 def read_topic(
-    kafka: Kafka, topic: str, partitions: Collection[int] | None = None, *, committed_only: bool = True
+    kafka: Kafka,
+    topic: str,
+    partitions: Collection[int] | None = None,
+    *,
+    committed_only: bool = True,
+    since: datetime | None = None,
 ) -> Iterator[Record]:
     """Yield *topic* (catalogue name) from its start to its end as it is now, tombstones included.
 
-    Order holds within a partition. Raises Retry when Kafka does not answer, or when an open transaction keeps the end
-    from being reached for 30 seconds.
+    With *since* each partition begins at its first record that was written then or later. Order holds within a
+    partition. Raises Retry when Kafka does not answer, or when an open transaction keeps the end from being reached
+    for 30 seconds.
     """
     with TopicReader(kafka, committed_only=committed_only) as reader:
-        yield from reader.read(topic, partitions)
+        yield from reader.read(topic, partitions, starts=reader.offsets_since(topic, since) if since else None)
 
 
 class TopicReader:
@@ -102,6 +109,16 @@ class TopicReader:
             yield from self._until(left, full_name)
         finally:
             self._consumer.unassign()
+
+    def offsets_since(self, topic: str, instant: datetime) -> dict[int, int]:
+        """Return the offset of each partition's first record of *instant* or later, its end where there is none."""
+        full_name = topic_on_wire(self._kafka.prefix, topic)
+        asked = [TopicPartition(full_name, number) for number in partitions_of(self._consumer, full_name)]
+        found = _offsets(
+            self._admin, asked, _OffsetSpec.for_timestamp(int(instant.timestamp() * 1000)), committed=False
+        )
+        ends = log_ends(self._admin, asked)
+        return {number: offset if offset >= 0 else ends[number] for number, offset in found.items()}
 
     def _until(self, left: dict[int, int], full_name: str) -> Iterator[Record]:
         """*left* is emptied as partitions reach their ends."""

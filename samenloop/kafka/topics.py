@@ -20,7 +20,7 @@ from confluent_kafka.admin import (
 )
 
 from samenloop import plugins
-from samenloop.contract.topics import TOPICS, Topic
+from samenloop.contract.topics import INTERNAL, TOPICS, Topic
 from samenloop.errors import BadSettings, Retry
 from samenloop.kafka import clients
 from samenloop.kafka.groups import begin_at_zero
@@ -33,7 +33,7 @@ _COMPACTED = {"min.cleanable.dirty.ratio": "0.1", "segment.ms": "21600000", "max
 
 def apply_topics(
     kafka: Kafka,
-    topics: Mapping[str, Topic] = TOPICS,
+    topics: Mapping[str, Topic] = {**TOPICS, **INTERNAL},
     groups: Mapping[str, Sequence[str]] | None = None,
 ) -> list[str]:
     """Create the topics that are missing, correct settings that differ, commit offset 0 where a group has none.
@@ -59,8 +59,8 @@ def apply_topics(
 
 
 def inputs_of_groups() -> dict[str, list[str]]:
-    """Return what each installed stage and sink reads, by its name."""
-    kinds: tuple[plugins.Kind, ...] = ("stages", "sinks")
+    """Return what each installed stage, view and sink reads, by its name."""
+    kinds: tuple[plugins.Kind, ...] = ("stages", "views", "sinks")
     classes = {name: plugins.load(kind, name) for kind in kinds for name in plugins.names(kind)}
     return {name: [stage.lead, *stage.follows] for name, stage in classes.items()}
 

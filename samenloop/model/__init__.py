@@ -17,6 +17,7 @@ from samenloop.model.codes import (
     DeadLetterStatus,
     DeadReason,
     Digest,
+    Direction,
     EndKind,
     FindingStatus,
     Mode,
@@ -34,6 +35,7 @@ from samenloop.model.codes import (
     Severity,
     SubscriberRole,
     SubscriptionStatus,
+    SystemState,
     TrafficImpact,
     Verdict,
     Visibility,
@@ -50,7 +52,16 @@ from samenloop.model.findings import (
     Reply,
     ScorePart,
 )
-from samenloop.model.operations import ApiKey, DeadLetter, DeadLetterState, Header, Partner, SourcePoll, SourceState
+from samenloop.model.operations import (
+    ApiKey,
+    DeadLetter,
+    DeadLetterState,
+    Header,
+    Partner,
+    SourcePoll,
+    SourceState,
+    SourceStatus,
+)
 from samenloop.model.plans import (
     NOTHING,
     Contact,
@@ -90,6 +101,7 @@ __all__ = [
     "DeadReason",
     "DeliveryReceipt",
     "Digest",
+    "Direction",
     "EndKind",
     "Evidence",
     "FieldOrigin",
@@ -130,9 +142,11 @@ __all__ = [
     "Severity",
     "SourcePoll",
     "SourceState",
+    "SourceStatus",
     "SubscriberRole",
     "Subscription",
     "SubscriptionStatus",
+    "SystemState",
     "TrafficImpact",
     "Validity",
     "Verdict",

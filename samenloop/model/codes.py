@@ -315,6 +315,25 @@ class PollOutcome(StrEnum):
     PARSE_ERROR = "PARSE_ERROR"
 
 
+class Direction(StrEnum):
+    """Which way data goes between the hub and a system."""
+
+    UNKNOWN = "UNKNOWN"
+    READ = "READ"
+    WRITE = "WRITE"
+    BOTH = "BOTH"
+
+
+class SystemState(StrEnum):
+    """How a system's feed is doing. UNKNOWN was never read, RETIRED is no longer in the settings."""
+
+    UNKNOWN = "UNKNOWN"
+    RUNNING = "RUNNING"
+    PAUSED = "PAUSED"
+    FAILED = "FAILED"
+    RETIRED = "RETIRED"
+
+
 class PartnerStatus(StrEnum):
     """Whether a partner may use the hub."""
 

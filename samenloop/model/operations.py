@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import field
 from datetime import date, datetime
 from uuid import UUID
 
-from samenloop.model.codes import Clearance, DeadLetterStatus, DeadReason, PartnerStatus, Phase, PollOutcome
-from samenloop.model.plans import Plan
+from samenloop.model.codes import (
+    Clearance,
+    DeadLetterStatus,
+    DeadReason,
+    Direction,
+    PartnerStatus,
+    Phase,
+    PollOutcome,
+    SystemState,
+)
+from samenloop.model.plans import NOTHING, Contact, Organisation, Plan
 from samenloop.value import value
 
 
@@ -118,6 +129,38 @@ class ApiKey:
     created_at: datetime
     scopes: tuple[str, ...] = ()
     label: str | None = None
+
+
+@value(kw_only=True)
+class SourceStatus:
+    """One IT system in use and how its feed is doing, as last observed. Written by the health view only.
+
+    The counts of 24 hours are of the last 24 whole hours and the running one (UTC): *polls_24h* by outcome and
+    *records_24h* by what became of them, in lower case. *rejected_24h* counts different records, however often they
+    were refused. Several *sources* of one system are added up; the worst of them gives the state.
+    """
+
+    system: str
+    owner: Organisation
+    name: str
+    connector: str
+    protocol: str
+    freshness_objective_s: int
+    observed_at: datetime
+    sources: tuple[str, ...] = ()
+    product: str | None = None
+    standards: tuple[str, ...] = ()
+    direction: Direction = Direction.UNKNOWN
+    licence: str | None = None
+    contact: Contact | None = None
+    state: SystemState = SystemState.UNKNOWN
+    error_code: str | None = None
+    last_success_at: datetime | None = None
+    newest_record_at: datetime | None = None
+    plans: int = 0
+    rejected_24h: int = 0
+    polls_24h: Mapping[str, int] = field(default_factory=lambda: NOTHING)
+    records_24h: Mapping[str, int] = field(default_factory=lambda: NOTHING)
 
 
 @value(kw_only=True)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from datetime import date, datetime
 from types import MappingProxyType
+from typing import Any
 
 from samenloop.model.codes import (
     Certainty,
@@ -23,7 +24,7 @@ from samenloop.model.codes import (
 )
 from samenloop.value import value
 
-NOTHING: Mapping[str, str] = MappingProxyType({})
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 @value

@@ -134,3 +134,20 @@ def test_parts_die_with_a_killed_supervisor(tmp_path: Path) -> None:
 def test_pauses_grow_to_a_limit(exit_code: int, failures: int, seconds: float) -> None:
     """Back-off doubles up to 30 seconds; who was fenced waits longest at once."""
     assert pause_seconds(exit_code, failures) == seconds
+
+
+def test_a_part_that_is_not_vital_stops_nobody() -> None:
+    """A view that refuses its settings is not waited for and is tried again later; the others go on."""
+    refusing = Part("view", python("import sys; sys.exit(2)"), vital=False)
+    supervisor = Supervisor([Part("a", python(SLEEP)), refusing])
+
+    async def play() -> int:
+        stop = asyncio.Event()
+        run = asyncio.create_task(supervisor.run(stop))
+        await until(lambda: supervisor.ready and supervisor.status["view"].state is State.WAITING)
+        stop.set()
+        return await run
+
+    assert asyncio.run(play()) == 0
+    assert supervisor.refused == []
+    assert pause_seconds(2, 1) == pause_seconds(4, 1)

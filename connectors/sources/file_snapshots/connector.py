@@ -71,6 +71,8 @@ class FileSource:
     ) -> None:
         self.profile = profile
         self.system, self.oin, self.guards = profile.urn, profile.oin, profile.guards.values
+        self.organisation = profile.organisation
+        self.protocol = profile.files.partition("://")[0].upper() if "://" in profile.files else "files"
         self._pages = _pages(profile, base, context, transport)
         self._last: dict[bytes, SourceRecord] = {}
         self._now: dict[bytes, SourceRecord] = {}

@@ -31,7 +31,10 @@ title: naam
 period: [van, tot]
 visibility: PARTNERS
 """
-PARTS = {"stream consolidate", "stream detect", "stream notify", "sink webhook", "source town", "conservation"}
+PARTS = {
+    "stream consolidate", "stream detect", "stream notify", "stream health", "sink webhook", "source town",
+    "conservation",
+}  # fmt: skip
 
 
 def export(*numbers: int) -> str:
@@ -131,6 +134,12 @@ def records(address: str) -> dict[str, float]:
     return {**found, "read": float(read[1]) if read else 0.0}
 
 
+def health_of(hub_file: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    """Return what the list says of the town's health, once the view has told it."""
+    run(["source", "list", "--config", str(hub_file), "--json"])
+    return str(json.loads(capsys.readouterr().out)[0]["health"])
+
+
 def test_the_whole_hub_runs_counts_and_leaves_nothing(
     up: Up, hub_file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -149,6 +158,7 @@ def test_the_whole_hub_runs_counts_and_leaves_nothing(
             with urllib.request.urlopen(f"{address}/{path}", timeout=5) as answer:
                 assert answer.status == 200
     capsys.readouterr()
+    until(lambda: "running" in health_of(hub_file, capsys), up)
     run(["source", "list", "--config", str(hub_file), "--json"])
     listed = json.loads(capsys.readouterr().out)
     run(["dead-letters", "list", "--source", "town", "--config", str(hub_file), "--json"])
@@ -164,6 +174,7 @@ def test_the_whole_hub_runs_counts_and_leaves_nothing(
     assert counted["created"] == 30
     assert counted["rejected"] >= 1
     assert listed[0]["last_poll"]["outcome"] in ("OK", "UNCHANGED")
+    assert listed[0]["health"] == "running, fresh"
     assert [letter["code"] for letter in letters][:1] == ["date.unparseable"]
     assert (verified, verdict["holds"]) == (0, True), verdict
     assert {account["pipeline"]: account["went_in"] > 0 for account in verdict["accounts"]}["consolidate"]
@@ -201,12 +212,13 @@ def test_parts_count_up_from_the_port(hub_file: Path) -> None:
     assert {part.name for part in parts_of(with_edge, hub_file)} == PARTS | {"edge"}
     assert ports["stream consolidate"] == "9100"
     assert ports["source town"] == "9104"
+    assert ports["stream health"] == "9105"
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["run", "stream", "detekt"], "detekt: is none of the stages: consolidate, detect, notify"),
+        (["run", "stream", "detekt"], "detekt: is none of the stages and views: consolidate, detect, notify, health"),
         (["run", "source", "city"], "city: is none of the sources of the settings: town"),
         (["run", "sink", "fax"], "fax: is none of the sinks: webhook"),
         (["source", "release", "city"], "city: is none of the sources of the settings: town"),

@@ -32,6 +32,7 @@ TYPES = {
     "alerts": "alert", "receipts": "delivery", "dead-letters": "dead-letter", "polls": "source-polled",
     "source-states": "source-state", "alert-states": "alert-state", "partners": "partner-changed",
     "dead-letter-states": "dead-letter-state",
+    "sources": "source-status",
 }  # fmt: skip
 
 
@@ -121,6 +122,14 @@ def samples(change: model.PlanChanged) -> dict[str, Any]:
             source="city", record=plan.local_id, snapshot_id="s", fingerprint=b"\x01\x02", content_hash=bytes(32),
             sequence=3, last_end=date(2027, 5, 14), phase=model.Phase.DESIGN, plan=plan,
         ),
+        "sources": model.SourceStatus(
+            system=plan.system, owner=model.Organisation(OIN, "Gemeente Voorbeeld"), name="Werkenregister",
+            connector="file-snapshots", protocol="HTTPS", freshness_objective_s=86400, observed_at=NOW,
+            sources=("city",), product="Voorbeeldpakket 3", standards=("GeoJSON",), direction=model.Direction.READ,
+            licence="CC0-1.0", contact=model.Contact("Projectbureau", "projecten@gemeente.example"),
+            state=model.SystemState.PAUSED, error_code="snapshot.shrunk", last_success_at=NOW, newest_record_at=NOW,
+            plans=12, rejected_24h=1, polls_24h={"ok": 2, "held": 1}, records_24h={"read": 26, "unchanged": 26},
+        ),
         "alert-states": model.AlertState(
             subscription_id=subscription, subject_id=plan.id, sequence=1, told_at=NOW, told="{}", open=True
         ),
@@ -145,8 +154,8 @@ def sampled(make_change: Callable[[], model.PlanChanged]) -> dict[str, Any]:
 def golden_of(codec: Codec, topic: str, value: Any) -> dict[str, Any]:
     """Return what a golden file holds: body, JSON form, headers, id, and the content hash of a plan."""
     form = to_json(value)
-    key = form.get("plan_id") or form.get("id") or form.get("source") or form.get("oin")
-    key = key or form.get("letter_id") or form["subscription_id"]
+    names = ("plan_id", "id", "source", "oin", "system", "letter_id", "subscription_id")
+    key = next(form[name] for name in names if form.get(name))
     envelope = Envelope(
         id=form.get("id", "47e318db-d346-554e-bd1b-36aced2903ca"),
         source="urn:nld:oin:00000099000000000001:systeem:samenloop",

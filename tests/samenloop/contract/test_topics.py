@@ -30,6 +30,7 @@ def test_partitions_and_cleanup() -> None:
         "alert-states": (12, "compact"),
         "partners": (3, "compact"),
         "dead-letter-states": (1, "delete"),
+        "sources": (1, "compact"),
     }
 
 
