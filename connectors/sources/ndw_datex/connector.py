@@ -80,12 +80,15 @@ class DatexSource:
     """
 
     connector = NdwDatex.name
+    standards = ("DATEX II",)
 
     def __init__(
         self, profile: Profile, base: Path, context: Context, transport: httpx.BaseTransport | None = None
     ) -> None:
         self.profile = profile
         self.system, self.oin, self.guards = profile.urn, profile.oin, profile.guards.values
+        self.organisation = profile.organisation
+        self.protocol = profile.files.partition("://")[0].upper() if "://" in profile.files else "files"
         self._pages = _pages(profile, base, context, transport)
         self._last: dict[bytes, SourceRecord | Measures] = {}
         self._now: dict[bytes, SourceRecord | Measures] = {}

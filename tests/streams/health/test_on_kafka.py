@@ -181,6 +181,12 @@ def world(local_stack: LocalStack, tmp_path: Path) -> Iterator[World]:
         worker.end()
 
 
+def _state_of(world: World, name: str) -> SystemState | None:
+    """Return the published state of a system; None while nothing is told of it yet."""
+    status = world.published().get(urn(name))
+    return None if status is None else status.state
+
+
 def test_from_polls_to_statuses(world: World) -> None:
     """Polls and dead letters become statuses; a source that never polled and one no longer in the settings are told
     as what they are; an aborted poll is not seen; SIGTERM ends the worker with 0."""
@@ -197,7 +203,7 @@ def test_from_polls_to_statuses(world: World) -> None:
     with writer.transaction():
         writer.write(world.output(world.poll("beekdal", PollOutcome.TIMEOUT, error_code="timeout")))
 
-    wait_until(lambda: world.published()[urn("beekdal")].state is SystemState.FAILED, 60, world.told)
+    wait_until(lambda: _state_of(world, "beekdal") is SystemState.FAILED, 60, world.told)
     found = world.settles()
 
     assert found[urn("aalburg")].state is SystemState.RUNNING
