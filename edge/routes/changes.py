@@ -1,4 +1,4 @@
-"""What happened to plans since: page by page from a cursor, or as a stream. The repair of every push that was missed."""
+"""What happened to plans since: page by page from a cursor, or as a stream. The repair of a push that was missed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ async def changes(request: Request, services: Services, reader: MayRead) -> Resp
     """Return what happened to plans that you may see, in order per plan, from the start without `after`.
 
     Keep `next` with what you stored and ask again with it. A page may be empty and still move on; `at_end` says that
-    this is all for now. A plan that you may no longer see comes once more as `plan-withdrawn`, by its id alone: drop it.
+    this is all for now. A plan that you may no longer see comes once more as `plan-withdrawn`, its id alone: drop it.
     """
     asked = read_query(request, "after", "limit")
     limit, after = asked.get("limit", 100), asked.get("after")
