@@ -184,7 +184,7 @@ class Hub(Model):
     data_dir: File = Field(
         Path("build/data"),
         validate_default=True,
-        description="raw pages and held files; nothing the truth depends on",
+        description="raw pages, held files, read models; nothing the truth depends on",
     )
 
 

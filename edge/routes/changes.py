@@ -12,7 +12,7 @@ from edge.documented_reading import CHANGES, CHANGES_CURSOR, CHANGES_STREAM
 from edge.queries import read_query
 from edge.read_model import Events
 from edge.services import Services
-from edge.streaming import PER_PAGE, EventStream, page_answer, resumed_from
+from edge.streaming import PER_PAGE, Feed, page_answer, resumed_from
 
 router = APIRouter(prefix="/v1/changes", tags=["changes"])
 MayRead = Annotated[Reader, may_read()]
@@ -51,10 +51,7 @@ async def stream(request: Request, services: Services, reader: MayRead) -> Respo
     async def page(since: str) -> Events:
         return await services.reads.ask(lambda model: model.changes(reader.viewer, after=since, limit=PER_PAGE))
 
-    give_back = services.streams.take(reader.viewer.oin)
-    try:
-        first = await page(after or await services.reads.ask(lambda model: model.cursor(reader.viewer)))
-    except BaseException:
-        give_back()
-        raise
-    return EventStream(services.streams.told(first, page, reader.still), give_back)
+    async def newest() -> str:
+        return await services.reads.ask(lambda model: model.cursor(reader.viewer))
+
+    return await services.streams.answer(reader.viewer.oin, after, Feed(newest, page), reader.still)

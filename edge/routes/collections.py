@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 
 import orjson
@@ -145,7 +145,7 @@ def _page(model: ReadModel, name: Collection, viewer: Viewer, asked: Mapping[str
 def _known(collection: str) -> Collection:
     if collection not in TITLES:
         raise Problem("not-found", KINDS["not-found"].meaning)
-    return cast(Collection, collection)
+    return collection
 
 
 def _described(services: EdgeServices, name: Collection) -> dict[str, Any]:

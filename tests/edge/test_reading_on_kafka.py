@@ -38,7 +38,7 @@ def titles(sender: Sender, url: str) -> list[str]:
 
 
 def listening(sender: Sender, url: str, heard: list[str]) -> threading.Thread:
-    """Listen to the stream until the end of a plan of this partner; returns once it is open."""
+    """Listen to the stream until the end of a plan of this partner, or of the stream; returns once it is open."""
     opened = threading.Event()
 
     def listen() -> None:
@@ -50,6 +50,7 @@ def listening(sender: Sender, url: str, heard: list[str]) -> threading.Thread:
                     heard.append(json.loads(line.removeprefix("data: "))["type"])
                     if heard[-1].endswith("plan-removed.v1"):
                         return
+            heard.append("the end")
 
     thread = threading.Thread(target=listen, daemon=True)
     thread.start()
@@ -69,11 +70,15 @@ def test_what_is_pushed_is_seen(play: Play, edge: Process, sender: Sender) -> No
         wait(lambda: len(titles(sender, edge.url)) == 2, "the plans in the collection")
         with play.process("edge") as second:
             same = titles(sender, second.url)
+            ended: list[str] = []
+            until_the_end = listening(sender, second.url, ended)
             told = [get(sender, f"{url}/v1/changes", after=cursor) for url in (edge.url, second.url)]
+        until_the_end.join(30)
         public_page = httpx.get(f"{edge.url}{ITEMS}", params={"limit": "1000"}).json()["features"]
         sender.post(edge.url, REMOVAL)
         stream.join(60)
 
+    assert (ended, second.process.returncode) == (["the end"], 0)
     assert sorted(same) == ["Open", "Renewal of the sewer in the Lindelaan"]
     for page in told:
         assert sorted(one["data"]["properties"]["title"] for one in page["events"] if sender.oin in one["subject"]) == [
