@@ -27,6 +27,8 @@ CRS_URIS = (CRS84, f"{_EPSG}28992", f"{_EPSG}4258", f"{_EPSG}9067")
 _LATITUDE_FIRST = frozenset({"EPSG:4258", "EPSG:9067"})
 _METRES = frozenset({"EPSG:28992"})
 _BEYOND_METRES, _BEYOND_DEGREES = 1_000_000.0, 10.0
+_LARGEST_METRES, _LARGEST_DEGREES = 100_000_000.0, 360.0
+"""No coordinate on earth is larger, in any CRS that is offered."""
 _STEPS = 16
 """Points along each side of a box, since a straight side is a curve in another CRS."""
 
@@ -89,6 +91,9 @@ def boxes_of(bbox: Sequence[float], crs: str) -> list[BaseGeometry]:
     if len(bbox) != 4 or not np.isfinite(bbox).all():
         raise Reject("query.bbox", "expected four numbers: the lower and the upper corner", field="bbox")
     code = epsg_of(crs)
+    largest = _LARGEST_METRES if code in _METRES else _LARGEST_DEGREES
+    if np.abs(bbox).max() > largest:
+        raise Reject("query.bbox", f"a corner lies beyond {largest:,.0f}, which is nowhere on earth", field="bbox")
     x0, y0, x1, y1 = (bbox[1], bbox[0], bbox[3], bbox[2]) if code in _LATITUDE_FIRST else bbox
     if y0 > y1:
         raise Reject("query.bbox", "the lower corner lies above the upper one", field="bbox")

@@ -220,6 +220,8 @@ def test_boxes_that_reach_beyond_the_crs(
         ({"bbox": (1, 5, 3, 4)}, "query.bbox"),
         ({"bbox": (5, 52, float("nan"), 53)}, "query.bbox"),
         ({"bbox": (9, 4, 3, 5), "bbox_crs": RD}, "query.bbox"),
+        ({"bbox": (5.6e16, 2.3e162, 1.0e171, 3e170), "bbox_crs": "EPSG:4258"}, "query.bbox"),
+        ({"bbox": (-1e9, 4, 3, 5), "bbox_crs": RD}, "query.bbox"),
         ({"bbox": (1, 2, 3, 4), "bbox_crs": "EPSG:31370"}, "query.crs-not-offered"),
         ({"crs": "nonsense"}, "query.crs-not-offered"),
         ({"limit": 0}, "query.limit"),
