@@ -110,14 +110,16 @@ class Worker:
         self._whole, self._next_recount = True, 0.0
 
     async def _say(self) -> None:
-        for system, status in self._view.due(self._health.now()).items():
-            if not self._application.speaks:
-                return
-            codec, envelope = self._health.codec, self._envelope(system, status)
-            value = None if status is None else codec.encode("sources", status)
-            headers = codec.headers("sources", envelope, tombstone=status is None)
-            await self._application.say(system, value, headers)
-            self._view.said(system, status)
+        """Write what is due, all at once; a status counts as said when Kafka has it."""
+        if due := self._view.due(self._health.now()):
+            await asyncio.gather(*(self._say_one(system, status) for system, status in due.items()))
+
+    async def _say_one(self, system: str, status: SourceStatus | None) -> None:
+        codec, envelope = self._health.codec, self._envelope(system, status)
+        value = None if status is None else codec.encode("sources", status)
+        headers = codec.headers("sources", envelope, tombstone=status is None)
+        await self._application.say(system, value, headers)
+        self._view.said(system, status)
 
     def _envelope(self, system: str, status: SourceStatus | None) -> Envelope:
         event = str(uuid4())

@@ -107,7 +107,7 @@ def up(hub_file: Path) -> Iterator[Up]:
     running.process.wait()
 
 
-def until(condition: Callable[[], object], up: Up, seconds: float = 60) -> None:
+def until(condition: Callable[[], object], up: Up, seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert up.process.poll() is None, up.said()

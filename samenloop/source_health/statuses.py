@@ -1,19 +1,11 @@
-"""How sources are doing, from the accounts of their polls and the records that were set aside. Pure.
-
-Everything here may be told in any pieces and again: a poll counts once, by its offset in `polls`; a dead letter counts
-once, by its id. So a view that was told everything equals a recount over the topics, however it was told. What lies
-before the topics' retention is carried by the statuses that were published (`remembered`).
-
-*The last 24 hours* are the last 24 whole hours and the running one, UTC: whole hours need no list of polls.
-"""
+"""From accounts, letters and settings to the status of every system."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import field, replace
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from functools import reduce
-from typing import Any
 
 from samenloop.errors import Reject
 from samenloop.identity import system_oin
@@ -27,14 +19,10 @@ from samenloop.model import (
     SourceStatus,
     SystemState,
 )
+from samenloop.source_health.accounts import SUCCESS, WINDOW_HOURS, Account, Accounts, hour_of, with_poll
+from samenloop.source_health.letters import Letters, letter_system
 from samenloop.value import value
 
-WINDOW_HOURS = 25
-"""The running hour and the 24 before it."""
-MOST_LETTERS = 50_000
-"""Different dead letters counted for one system; beyond it the count stands still and means *at least*."""
-RECORDS = ("read", "created", "updated", "removed", "unchanged", "rejected")
-SUCCESS = (PollOutcome.OK, PollOutcome.UNCHANGED)
 SILENT, UNREADABLE = "source.silent", "source.unreadable-profile"
 _WORST_FIRST = (
     SystemState.FAILED, SystemState.PAUSED, SystemState.UNKNOWN, SystemState.RUNNING, SystemState.RETIRED,
@@ -63,142 +51,6 @@ class System:
     licence: str | None = None
     contact: Contact | None = None
     unreadable: bool = False
-
-
-@value(kw_only=True)
-class Account:
-    """What the polls of one source came to, up to *offset* in its partition of `polls`.
-
-    *hours* counts by hour since 1970: ``polls.<outcome>`` and ``records.<what became of them>``.
-    """
-
-    source: str
-    system: str
-    connector: str
-    offset: int
-    last_poll_at: datetime
-    outcome: PollOutcome = PollOutcome.UNKNOWN
-    error_code: str | None = None
-    last_success_at: datetime | None = None
-    newest_record_at: datetime | None = None
-    plans: int = 0
-    hours: Mapping[int, Mapping[str, int]] = field(default_factory=dict)
-
-
-Accounts = dict[str, Account]
-"""By the name of the source."""
-
-
-def hour_of(instant: datetime) -> int:
-    """Return whole hours since 1970 of an aware *instant*."""
-    return int(instant.timestamp()) // 3600
-
-
-def with_poll(account: Account | None, poll: SourcePoll, *, system: str, offset: int) -> Account:
-    """Return *account* with one more poll of its source; one that it has already counted changes nothing.
-
-    A poll that speaks for another system begins a new account: the source's profile was changed.
-    """
-    if account is not None and account.system == system and offset <= account.offset:
-        return account
-    if account is None or account.system != system:
-        account = Account(
-            source=poll.source,
-            system=system,
-            connector=poll.connector,
-            offset=-1,
-            last_poll_at=poll.started_at,
-        )
-    ended = poll.started_at + timedelta(milliseconds=poll.duration_ms)
-    brought = poll.outcome is PollOutcome.OK
-    still_held = poll.outcome is account.outcome is PollOutcome.HELD
-    return replace(
-        account,
-        connector=poll.connector,
-        offset=offset,
-        last_poll_at=ended,
-        outcome=poll.outcome,
-        error_code=poll.error_code or (account.error_code if still_held else None),
-        last_success_at=ended if poll.outcome in SUCCESS else account.last_success_at,
-        newest_record_at=(poll.newest_record_at if brought else None) or account.newest_record_at,
-        plans=poll.created + poll.updated + poll.unchanged if brought else account.plans,
-        hours=_counted(account.hours, poll),
-    )
-
-
-def merged(known: Account | None, counted: Account, now: datetime) -> Account:
-    """Return *counted*, an account of recent polls only, with what *known* has from before them.
-
-    Hours that left the window *now* are taken from both: they count no more, and are no difference.
-    """
-    if known is None or known.system != counted.system:
-        return counted
-    first = hour_of(now) - WINDOW_HOURS + 1
-    polls = {name for counts in counted.hours.values() for name in counts if name.startswith("polls.")}
-    held_throughout = known.outcome is PollOutcome.HELD and polls == {"polls.held"}
-    return replace(
-        counted,
-        hours={**{hour: counts for hour, counts in known.hours.items() if hour < first}, **counted.hours},
-        last_success_at=counted.last_success_at or known.last_success_at,
-        newest_record_at=counted.newest_record_at or known.newest_record_at,
-        plans=counted.plans if counted.newest_record_at else known.plans,
-        error_code=counted.error_code or (known.error_code if held_throughout else None),
-    )
-
-
-def _counted(hours: Mapping[int, Mapping[str, int]], poll: SourcePoll) -> Mapping[int, Mapping[str, int]]:
-    hour = hour_of(poll.started_at)
-    counts = dict(hours.get(hour, {}))
-    found = {f"polls.{poll.outcome.lower()}": 1, **{f"records.{kind}": getattr(poll, kind) for kind in RECORDS}}
-    for name, count in found.items():
-        if count:
-            counts[name] = counts.get(name, 0) + count
-    newest = max([hour, *hours])
-    return {at: kept for at, kept in {**hours, hour: counts}.items() if at > newest - WINDOW_HOURS}
-
-
-class Letters:
-    """Dead letters of the window: by system, the last hour of each letter's id."""
-
-    def __init__(self) -> None:
-        self._hours: dict[str, dict[str, int]] = {}
-
-    def add(self, system: str, letter_id: str, hour: int) -> bool:
-        """Count a letter; say whether that changed anything."""
-        hours = self._hours.setdefault(system, {})
-        if hours.get(letter_id, -1) >= hour or (letter_id not in hours and len(hours) >= MOST_LETTERS):
-            return False
-        hours[letter_id] = hour
-        return True
-
-    def forget_before(self, now: datetime) -> list[str]:
-        """Drop what left the window; return the ids."""
-        first = hour_of(now) - WINDOW_HOURS + 1
-        dropped = [key for hours in self._hours.values() for key, hour in hours.items() if hour < first]
-        self._hours = {
-            system: kept
-            for system, hours in self._hours.items()
-            if (kept := {key: hour for key, hour in hours.items() if hour >= first})
-        }
-        return dropped
-
-    def count(self, system: str, now: datetime) -> int:
-        """Return how many different records of *system* were set aside in the last 24 hours."""
-        first = hour_of(now) - WINDOW_HOURS + 1
-        return sum(hour >= first for hour in self._hours.get(system, {}).values())
-
-    def items(self) -> Iterator[tuple[str, tuple[str, int]]]:
-        """Yield each letter's id with its system and hour."""
-        for system, hours in self._hours.items():
-            yield from ((key, (system, hour)) for key, hour in hours.items())
-
-
-def letter_system(letter: DeadLetter) -> str | None:
-    """Return the system from which the record in *letter* came; None when nothing says so."""
-    if letter.system:
-        return letter.system
-    found = next((header.value for header in letter.headers if header.name == "ce_source"), None)
-    return found.decode("utf-8", "replace") if found else None
 
 
 def recount(polls: Iterable[tuple[SourcePoll, str, int]], letters: Iterable[DeadLetter]) -> tuple[Accounts, Letters]:
@@ -366,27 +218,3 @@ def _owner(system: str) -> Organisation:
         return Organisation(system_oin(system))
     except Reject:
         return Organisation(system)
-
-
-def to_plain(account: Account) -> dict[str, Any]:
-    """Return *account* as JSON takes it."""
-    instants = {name: _iso(getattr(account, name)) for name in _INSTANTS}
-    hours = {str(hour): dict(counts) for hour, counts in account.hours.items()}
-    plain = {
-        name: getattr(account, name) for name in ("source", "system", "connector", "offset", "error_code", "plans")
-    }
-    return {**plain, **instants, "outcome": account.outcome.value, "hours": hours}
-
-
-def from_plain(plain: Mapping[str, Any]) -> Account:
-    """Return the account of `to_plain`."""
-    instants = {name: datetime.fromisoformat(text) if (text := plain[name]) else None for name in _INSTANTS}
-    hours = {int(hour): counts for hour, counts in plain["hours"].items()}
-    return Account(**{**plain, **instants, "outcome": PollOutcome(plain["outcome"]), "hours": hours})
-
-
-_INSTANTS = ("last_poll_at", "last_success_at", "newest_record_at")
-
-
-def _iso(instant: datetime | None) -> str | None:
-    return None if instant is None else instant.astimezone(UTC).isoformat()
