@@ -12,17 +12,20 @@ from collections.abc import Callable, Iterator
 import uvicorn
 
 from edge.app import create_app
+from edge.desk import Desk, KafkaShelf
 from edge.following import Following
 from edge.intake import Intake
 from edge.keyring import Keyring
 from edge.limits import Buckets
 from edge.services import EdgeServices
+from edge.subscribing import Book, Subscribing
 from samenloop import metrics
 from samenloop.contract import Codec
 from samenloop.errors import BadSettings
 from samenloop.kafka import Publisher
 from samenloop.logs import get_logger
 from samenloop.settings import Edge, Hub
+from samenloop.webhooks import Destinations, read_master_key
 
 _LOOK_SECONDS = 0.1
 _SELDOM = (100_000, 50, 100)
@@ -41,15 +44,16 @@ def serve(
     """Serve until *stop* is set; then take no more requests and finish those under way.
 
     *on_turn* is called as long as the event loop turns, *on_ready* once Kafka answers and all keys are known. Raises
-    BadSettings when the address cannot be listened on.
+    BadSettings when the address cannot be listened on, or a master key is named that cannot be used.
     """
     settings = hub.edge
+    master_key = read_master_key(hub.delivery) if hub.delivery.master_key_file is not None else None
     gc.set_threshold(*_SELDOM)
     with _listening(settings) as listener:
         base_url = (settings.base_url or f"http://{_address(listener)}").rstrip("/")
         publisher = Publisher(hub.kafka, acknowledge_seconds=settings.acknowledge_seconds)
-        keyring = Keyring(codec)
-        following = Following(hub.kafka, keyring, publisher)
+        keyring, book = Keyring(codec), Book(codec)
+        following = Following(hub.kafka, {"partners": keyring.hear, "subscriptions": book.hear}, publisher)
         services = EdgeServices(
             settings=settings,
             base_url=base_url,
@@ -58,7 +62,12 @@ def serve(
             intake=Intake.from_hub(hub, codec),
             buckets=Buckets(settings.requests_per_minute, settings.requests_at_once),
             awaited=following.awaited,
+            desk=Desk(KafkaShelf(hub, codec), book.subscriber),
         )
+        if master_key is not None:
+            services.subscribing = Subscribing(
+                hub, master_key, codec, book, services.sent, services.worker, Destinations(hub.delivery)
+            )
         for topic in ("plan-changes", "dead-letters"):
             metrics.start(topic=topic)
         _log.info("edge.listening", "Partners may send and ask here once the process is ready.", url=base_url,
@@ -68,7 +77,7 @@ def serve(
         finally:
             following.close()
             publisher.close(settings.acknowledge_seconds)
-            services.worker.shutdown()
+            services.close()
 
 
 async def _serve(

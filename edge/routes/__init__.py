@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from edge.routes import events, health, pages
+from edge.routes import dead_letters, events, health, pages, subscriptions
 
-ROUTERS: tuple[APIRouter, ...] = (events.router, health.router, pages.router)
+ROUTERS: tuple[APIRouter, ...] = (
+    events.router,
+    subscriptions.router,
+    dead_letters.router,
+    health.router,
+    pages.router,
+)
 """In the order in which they stand in the documentation."""

@@ -14,4 +14,4 @@ def scene() -> Iterator[Scene]:
     """An edge as it is by default."""
     made = make_scene()
     yield made
-    made.services.worker.shutdown()
+    made.services.close()

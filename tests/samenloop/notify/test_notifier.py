@@ -61,6 +61,7 @@ from samenloop.notify.ledger import due
 from samenloop.rules import load_rules
 
 NOW = datetime(2027, 1, 4, 9, 0, tzinfo=UTC)
+HUB = "urn:nld:oin:00000099000000000001:systeem:samenloop"
 W, E, X = "00000099000000001001", "00000099000000001002", "00000099000000001003"
 SYSTEM = "urn:nld:oin:00000099000000001001:systeem:register"
 RULES = load_rules()
@@ -93,7 +94,9 @@ class Scene:
     """A notifier with rows and findings as the stages before it would send them."""
 
     def __init__(self, *subscriptions: Subscription, quiet_seconds: float = 5) -> None:
-        self.notifier = Notifier(RULES, metric_crs="EPSG:28992", quiet_seconds=quiet_seconds, to_json=to_json)
+        self.notifier = Notifier(
+            RULES, source=HUB, metric_crs="EPSG:28992", quiet_seconds=quiet_seconds, to_json=to_json
+        )
         self.now = NOW
         self.revisions: dict[str, int] = {}
         self.count = 0
