@@ -178,7 +178,7 @@ WRONG: list[tuple[dict[str, Any], dict[str, str]]] = [
     ({"filters": [{"sql": "true"}]}, {"/filters/0": "filter.dialect"}),
     ({"filters": [{"all": []}]}, {"/filters/0/all": "filter.form"}),
     ({"filters": [{"not": {"exact": {"data": "x"}}}]}, {"/filters/0/not/exact": "filter.attribute"}),
-    ({"config": {"area": {"type": "Polygon", "coordinates": [[[0, 0], [1, 1]]]}}}, {"/config/area": "subscription.area"}),
+    ({"config": {"area": {"type": "Polygon", "coordinates": [[[0, 0]]]}}}, {"/config/area": "subscription.area"}),
     ({"config": {"area": {"type": "Polygon", "coordinates": "x"}}}, {"/config/area/coordinates": "record.value"}),
     ({"config": {"clearance": "RESTRICTED"}}, {"/config/clearance": "record.value"}),
     ({"config": {"are": None}}, {"/config/are": "record.unknown-key"}),
