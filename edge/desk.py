@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from edge.keyring import Caller
@@ -29,6 +29,7 @@ from samenloop.settings import Hub
 
 _FRESH_SECONDS, _WAIT_SECONDS, _THREADS = 5.0, 10.0, 4
 _ALERTS = "alerts"
+T = TypeVar("T")
 _AT_SOURCE = "It was refused before it was on Kafka. Correct the event and send it again; then discard this one."
 _NOT_KEPT = "It was too large to keep. Correct the event and send it again; then discard this one."
 _NO_WAY = {Way.AT_SOURCE: _AT_SOURCE, Way.NOT_KEPT: _NOT_KEPT}
@@ -135,7 +136,7 @@ class Desk:
             raise Problem("not-now", f"It was dealt with already: {entry.status.lower().replace('_', ' ')}.")
         return entry
 
-    async def _run(self, work: Callable[[], Any]) -> Any:
+    async def _run(self, work: Callable[[], T]) -> T:
         try:
             return await asyncio.get_running_loop().run_in_executor(self.pool, work)
         except Retry as error:

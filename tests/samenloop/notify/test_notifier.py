@@ -819,3 +819,30 @@ def test_a_paused_subscription_is_not_tested() -> None:
     )
 
     assert scene.said() == []
+
+
+def test_filters_decide_as_types_do() -> None:
+    """What no filter takes is not told; what was told before is told closed, whatever the filters say by now."""
+    opened = '[{"exact":{"type":"nl.samenloop.conflict-opened.v1","source":"%s"}}]' % HUB
+    other = '[{"not":{"prefix":{"type":"nl.samenloop.conflict-"}}}]'
+    scene = Scene(subscription(1, E, filters=opened), subscription(2, E, filters=other))
+    scene.plan(A)
+    scene.plan(B)
+
+    told = [scene.finding(conflict(1, 17)), scene.finding(conflict(2, 3))]
+    told.append(scene.finding(conflict(3, None, status=FindingStatus.RESOLVED)))
+
+    assert [[(a.subscription_id, a.reason) for a in alerts] for alerts in told] == [
+        [(UUID(int=1), AlertReason.NEW)],
+        [],
+        [(UUID(int=1), AlertReason.ENDED)],
+    ]
+
+
+def test_filters_that_nobody_understands_tell_nothing() -> None:
+    """A later version may know more dialects: rather silent than too much."""
+    scene = Scene(subscription(1, E, filters='[{"sql":"TRUE"}]'))
+    scene.plan(A)
+    scene.plan(B)
+
+    assert scene.finding(conflict(1, 17)) == []
