@@ -178,7 +178,7 @@ def _feature(event: Incoming, head: Head, faults: list[Fault]) -> Reading | None
     data = without_nulls(event.data)
     if isinstance(data, dict) and "properties" in data:
         data["properties"] = without_nulls(data["properties"])
-    form = _checked(FeatureForm, data, event.data_pointer, faults)
+    form = checked(FeatureForm, data, event.data_pointer, faults)
     if form is None:
         return None
     pointer = f"{event.data_pointer}/properties"
@@ -193,7 +193,7 @@ def _change(event: Incoming, head: Head, faults: list[Fault]) -> Reading | None:
     data = without_nulls(event.data)
     if isinstance(data, dict) and "plan" in data:
         data["plan"] = without_nulls(data["plan"])
-    form = _checked(ChangeForm, data, event.data_pointer, faults)
+    form = checked(ChangeForm, data, event.data_pointer, faults)
     if form is None:
         return None
     pointer = f"{event.data_pointer}/plan"
@@ -253,7 +253,7 @@ def _repeats(event: Incoming, form: ChangeForm, head: Head, faults: list[Fault])
     return not found
 
 
-def _checked(form: type[M], data: Any, pointer: str, faults: list[Fault]) -> M | None:
+def checked(form: type[M], data: Any, pointer: str, faults: list[Fault]) -> M | None:
     try:
         return form.model_validate(data)
     except ValidationError as error:

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable, Iterable, Mapping
 
-from edge.keyring import Keyring
 from samenloop.errors import Retry
 from samenloop.kafka import Publisher, Tail
 from samenloop.logs import get_logger
 from samenloop.settings import Kafka
+from samenloop.stage import Record
 
 _LOOK_SECONDS, _ASK_SECONDS, _PATIENCE_SECONDS = 0.2, 3.0, 10.0
 _log = get_logger("edge")
 
+Hears = Callable[[Iterable[Record]], object]
+
 
 class Following:
-    """Keeps a keyring as the topic `partners` is. Ends with `close`."""
+    """Tells each listener what is on its topic, such as a keyring of `partners`. Ends with `close`."""
 
-    def __init__(self, kafka: Kafka, keyring: Keyring, publisher: Publisher) -> None:
-        self._kafka, self._keyring, self._publisher = kafka, keyring, publisher
+    def __init__(self, kafka: Kafka, listeners: Mapping[str, Hears], publisher: Publisher) -> None:
+        self._kafka, self._listeners, self._publisher = kafka, listeners, publisher
         self._caught_up = False
         self._answered_at: float | None = None
         self._stop = threading.Event()
@@ -29,7 +32,7 @@ class Following:
     def awaited(self) -> str | None:
         """Return in words what is still awaited; None when the edge may be asked."""
         if not self._caught_up:
-            return "the partners are not read yet"
+            return f"{' and '.join(self._listeners)} are not read yet"
         if self._answered_at is None or time.monotonic() - self._answered_at > _PATIENCE_SECONDS:
             return "Kafka does not answer"
         return None
@@ -49,16 +52,23 @@ class Following:
 
     def _follow(self) -> None:
         """Read all, then what comes. A new tail starts from the beginning, so a key that went is dropped again."""
-        tail = Tail(self._kafka, ["partners"])
+        tail = Tail(self._kafka, list(self._listeners))
         asked_at = 0.0
         try:
-            self._keyring.hear(tail.catch_up())
+            self._hear(tail.catch_up())
             self._caught_up = True
             while not self._stop.wait(_LOOK_SECONDS):
-                self._keyring.hear(tail.poll())
+                self._hear(tail.poll())
                 if time.monotonic() - asked_at > _ASK_SECONDS or self._answered_at is None:
                     asked_at = time.monotonic()
                     if self._publisher.answers("plan-changes", 2.0):
                         self._answered_at = time.monotonic()
         finally:
             tail.close()
+
+    def _hear(self, records: Iterable[Record]) -> None:
+        heard: dict[str, list[Record]] = {topic: [] for topic in self._listeners}
+        for record in records:
+            heard[record.topic].append(record)
+        for topic, found in heard.items():
+            self._listeners[topic](found)

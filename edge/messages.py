@@ -78,6 +78,22 @@ async def read_body(request: Request, limit_bytes: int) -> bytes:
         raise Problem("too-slow", KINDS["too-slow"].meaning, headers={"Connection": "close"}) from error
 
 
+async def read_json(request: Request, settings: Edge, limit_bytes: int) -> Any:
+    """Return the JSON value of a body that is no event; None when there is none.
+
+    Raises Problem: `malformed`, `too-large`, `too-slow`, `unsupported-media-type`.
+    """
+    _once(request.headers.raw)
+    found = request.headers
+    body = await read_body(request, min(limit_bytes, int(settings.max_body_megabytes * 1_000_000)))
+    if not body:
+        return None
+    encoded = found.get("content-encoding", "identity").lower() != "identity"
+    if encoded or media_type(found.get("content-type", "")) != JSON:
+        raise Problem("unsupported-media-type", f"Taken here, in UTF-8 and uncompressed: {JSON}.")
+    return parsed(body, settings)
+
+
 async def _read(request: Request, limit_bytes: int) -> bytes:
     announced = request.headers.get("content-length", "0")
     parts: list[bytes] = []
@@ -106,9 +122,9 @@ def read_events(headers: RawHeaders, body: bytes, settings: Edge) -> list[Incomi
     content_type = media_type(found.get(b"content-type", b"").decode("latin-1"))
     _taken(found, content_type)
     if content_type == BATCH:
-        return _batch(_parsed(body, settings), settings)
+        return _batch(parsed(body, settings), settings)
     if content_type == STRUCTURED:
-        event = _structured(_parsed(body, settings), "")
+        event = _structured(parsed(body, settings), "")
         event.raw = body
         return [event]
     return [_binary(headers, content_type, body, settings)]
@@ -136,7 +152,7 @@ def _taken(found: dict[bytes, bytes], content_type: str) -> None:
         raise Problem("malformed", detail, [fault])
 
 
-def _parsed(body: bytes, settings: Edge) -> Any:
+def parsed(body: bytes, settings: Edge) -> Any:
     """Return the JSON value in *body*. Raises Problem("malformed")."""
     try:
         value = orjson.loads(body)
@@ -220,7 +236,7 @@ def _binary(headers: RawHeaders, content_type: str, body: bytes, settings: Edge)
                 header = name.decode("ascii", "replace")
                 faults.append(Fault("", "envelope.text", "expected UTF-8, percent-encoded", header=header))
     attributes["datacontenttype"] = content_type
-    data = _parsed(body, settings) if body else None
+    data = parsed(body, settings) if body else None
     event = Incoming(attributes, data, "", "", in_headers=True, raw=body, faults=faults)
     event.faults += _names(event, attributes)
     return event

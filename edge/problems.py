@@ -72,6 +72,38 @@ KINDS: dict[str, Kind] = {
         "The address exists, but not for this method.",
         "The header `Allow` says which are.",
     ),
+    "not-offered": Kind(
+        403,
+        "This hub does not do that",
+        "The hub's operator has not set up what this needs, such as the key that secrets of webhooks derive from"
+        " (`delivery.master_key_file`).",
+        "Ask the hub's operator.",
+    ),
+    "not-now": Kind(
+        409,
+        "It cannot be done as things stand",
+        "A subscription that has ended, or a dead letter that was dealt with, or something that changed meanwhile.",
+        "`detail` says how it stands; read it again and decide.",
+    ),
+    "too-many-subscriptions": Kind(
+        409,
+        "You have as many subscriptions as one partner may have",
+        "The hub takes a bounded number from one partner (`edge.max_subscriptions`); those that ended within a day"
+        " count as well.",
+        "Change a subscription that you have, or end one and wait a day.",
+    ),
+    "stale": Kind(
+        412,
+        "It was changed since you read it",
+        "The revision in `If-Match` is not the present one. Nothing was changed.",
+        "Read it again, and send your change with the revision in its `ETag`.",
+    ),
+    "precondition-missing": Kind(
+        428,
+        "The revision is missing",
+        "A change must say from which revision it starts, so that nobody undoes unseen what another did.",
+        'Send `If-Match: "<revision>"`, which is the `ETag` of what you read.',
+    ),
     "too-slow": Kind(
         408,
         "The body did not arrive in time",

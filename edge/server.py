@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 import uvicorn
 
 from edge.app import create_app
+from edge.desk import Desk, KafkaShelf
 from edge.filling import Filling
 from edge.following import Following
 from edge.intake import Intake
@@ -21,12 +22,14 @@ from edge.read_model import News, ReadModel
 from edge.reads import Reads
 from edge.services import EdgeServices
 from edge.streaming import Streams
+from edge.subscribing import Book, Subscribing
 from samenloop import metrics
 from samenloop.contract import Codec
 from samenloop.errors import BadSettings
 from samenloop.kafka import Publisher
 from samenloop.logs import get_logger
 from samenloop.settings import Edge, Hub
+from samenloop.webhooks import Destinations, read_master_key
 
 _LOOK_SECONDS = 0.1
 _SELDOM = (100_000, 50, 100)
@@ -45,16 +48,17 @@ def serve(
     """Serve until *stop* is set; then take no more requests and finish those under way.
 
     *on_turn* is called as long as the event loop turns, *on_ready* once Kafka answers and all keys are known. Raises
-    BadSettings when the address cannot be listened on.
+    BadSettings when the address cannot be listened on, or a master key is named that cannot be used.
     """
     settings = hub.edge
+    master_key = read_master_key(hub.delivery) if hub.delivery.master_key_file is not None else None
     gc.set_threshold(*_SELDOM)
     with _listening(settings) as listener:
         filling = Filling(hub, listener.getsockname()[1], stop)
         base_url = (settings.base_url or f"http://{_address(listener)}").rstrip("/")
         publisher = Publisher(hub.kafka, acknowledge_seconds=settings.acknowledge_seconds)
-        keyring = Keyring(codec)
-        following = Following(hub.kafka, keyring, publisher)
+        keyring, book = Keyring(codec), Book(codec)
+        following = Following(hub.kafka, {"partners": keyring.hear, "subscriptions": book.hear}, publisher)
         services = EdgeServices(
             settings=settings,
             base_url=base_url,
@@ -68,7 +72,12 @@ def serve(
             ),
             streams=streams_of(settings, filling.news),
             awaited=lambda: following.awaited() or filling.awaited(),
+            desk=Desk(KafkaShelf(hub, codec), book.subscriber),
         )
+        if master_key is not None:
+            services.subscribing = Subscribing(
+                hub, master_key, codec, book, services.sent, services.worker, Destinations(hub.delivery)
+            )
         for topic in ("plan-changes", "dead-letters"):
             metrics.start(topic=topic)
         _log.info("edge.listening", "Partners may send and ask here once the process is ready.", url=base_url,
@@ -78,7 +87,7 @@ def serve(
         finally:
             following.close()
             publisher.close(settings.acknowledge_seconds)
-            services.worker.shutdown()
+            services.close()
             services.reads.close()
             filling.close()
 

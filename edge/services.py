@@ -10,11 +10,13 @@ from typing import Annotated, Protocol
 
 from fastapi import Depends, Request
 
+from edge.desk import Desk
 from edge.intake import Intake
 from edge.keyring import Keyring
 from edge.limits import Buckets
 from edge.reads import Reads
 from edge.streaming import Streams
+from edge.subscribing import Subscribing
 from samenloop.settings import Edge
 from samenloop.stage import Output
 
@@ -40,11 +42,19 @@ class EdgeServices:
     reads: Reads
     streams: Streams
     awaited: Callable[[], str | None] = lambda: None
+    subscribing: Subscribing | None = None
+    desk: Desk | None = None
     worker: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "intake"))
     """One thread for what takes time, so that the event loop goes on answering and the codec is never shared."""
 
     turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(32))
     """So many bodies are in memory at once; who comes later waits with the body unread."""
+
+    def close(self) -> None:
+        """Give the threads back."""
+        self.worker.shutdown()
+        if self.desk is not None:
+            self.desk.pool.shutdown(cancel_futures=True)
 
     async def sent(self, outputs: Sequence[Output]) -> None:
         """Wait until Kafka has *outputs*. Raises Retry."""

@@ -120,8 +120,18 @@ def wish_of(arguments: Mapping[str, Any]) -> Wish:
     return yamlfile.parse(json.dumps(given, default=str), Wish, "subscription")
 
 
-def subscription_of(wish: Wish, hub: Hub, *, subscription_id: UUID, now: datetime) -> Subscription:
-    """Return the subscription that a wish describes. Raises BadSettings for an area or sink that will not do."""
+def subscription_of(
+    wish: Wish,
+    hub: Hub,
+    *,
+    subscription_id: UUID,
+    now: datetime,
+    destinations: webhooks.Destinations | None = None,
+) -> Subscription:
+    """Return the subscription that a wish describes; *destinations*: where the hub may call, by default its settings.
+
+    Raises BadSettings for an area or sink that will not do.
+    """
     problems: list[str] = []
     area = None
     if wish.area is not None:
@@ -130,7 +140,7 @@ def subscription_of(wish: Wish, hub: Hub, *, subscription_id: UUID, now: datetim
         except Reject as error:
             problems.append(f"area: {error.detail}")
     try:
-        webhooks.Destinations(hub.delivery).check(wish.sink)
+        (destinations or webhooks.Destinations(hub.delivery)).check(wish.sink)
     except Reject as error:
         problems.append(f"sink: {error.detail}, expected https://<public host>/…")
     except Retry:

@@ -63,16 +63,18 @@ class Notify:
     def from_hub(cls, hub: Hub, codec: Codec) -> Self:
         """Return the stage for *hub*. Raises BadSettings for a rule configuration that is not right."""
         rules = load_rules(hub.hub.rules)
+        source = identity.system_urn(hub.hub.oin, "samenloop")
 
         def notifier() -> Notifier:
             return Notifier(
                 rules,
+                source=source,
                 metric_crs=hub.hub.metric_crs,
                 quiet_seconds=hub.delivery.first_load_quiet_seconds,
                 to_json=contract.to_json,
             )
 
-        return cls(codec, identity.system_urn(hub.hub.oin, "samenloop"), notifier)
+        return cls(codec, source, notifier)
 
     def assign(self, assignment: Assignment) -> Sequence[Output]:
         """Rebuild: inputs up to the position committed, what was told up to the very end.

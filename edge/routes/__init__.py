@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from edge.routes import alerts, changes, collections, events, health, pages
+from edge.routes import alerts, changes, collections, dead_letters, events, health, pages, subscriptions
 
 ROUTERS: tuple[APIRouter, ...] = (
     events.router,
     collections.router,
     changes.router,
     alerts.router,
+    subscriptions.router,
+    dead_letters.router,
     health.router,
     pages.router,
 )

@@ -1,13 +1,13 @@
 """What one subscription wants to hear, and in which role.
 
-Area: only what touches it. Types, kinds and sources: empty means all. An INFO conflict is pulled, not pushed, unless
-`min_severity: INFO` asks for it. Plans of others are news only to a subscription with an area, or one that names
+Area: only what touches it. Types, filters, kinds and sources: empty means all. An INFO conflict is pulled, not pushed,
+unless `min_severity: INFO` asks for it. Plans of others are news only to a subscription with an area, or one that names
 their type.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -32,6 +32,7 @@ from samenloop.model import (
     Subscription,
     SubscriptionStatus,
 )
+from samenloop.notify import filters
 from samenloop.notify.baseline import PlanFigures, plan_figures
 from samenloop.visibility import Viewer
 
@@ -79,6 +80,10 @@ class Interest:
     subscription: Subscription
     viewer: Viewer
     area: BaseGeometry | None
+    source: str
+    """The `source` of every event that is told: the hub's own URN."""
+
+    filters: Sequence[filters.Filter] = ()
 
     @property
     def oin(self) -> str:
@@ -106,14 +111,18 @@ class Interest:
             return None
         if not (PLAN_CHANGED in asked.types or (not asked.types and self.area is not None)):
             return None
+        if not self.takes(PLAN_CHANGED, plan.id):
+            return None
         kinds = [kind for kind in asked.kinds if kind.startswith(WORK_KIND)]
         if kinds and not set(kinds) & set(plan.work_kinds):
             return None
         return self._role([known]) if self._from_sources([known]) and self._touches([known]) else None
 
-    def wants_type(self, event_type: str) -> bool:
-        """Say whether the subscription takes this CloudEvents type."""
-        return not self.subscription.types or event_type in self.subscription.types
+    def takes(self, event_type: str, subject: str) -> bool:
+        """Say whether the subscription's types and filters take an event with these attributes."""
+        if self.subscription.types and event_type not in self.subscription.types:
+            return False
+        return filters.takes(self.filters, {"type": event_type, "source": self.source, "subject": subject})
 
     def passes(self, finding: Finding) -> bool:
         """Say whether a finding is above the subscription's own thresholds: severity, or score; and area."""
@@ -150,25 +159,26 @@ class Interest:
         return next((role for role in wanted if role in found), None)
 
 
-def interest_of(subscription: Subscription, partner: Partner | None, metric_crs: str) -> Interest | None:
+def interest_of(subscription: Subscription, partner: Partner | None, metric_crs: str, source: str) -> Interest | None:
     """Return what a subscription of an active partner wants; None when it is not active, nor paused.
 
     The alerts of a paused one wait at the sink, so that nothing is lost. An area that cannot be read in metres of
-    *metric_crs* leaves nothing to tell: None as well.
+    *metric_crs*, or filters that cannot be understood, leave nothing to tell: None as well.
     """
     if subscription.status not in (SubscriptionStatus.ACTIVE, SubscriptionStatus.PAUSED):
         return None
     if partner is None or partner.status is not PartnerStatus.ACTIVE:
         return None
     area: BaseGeometry | None = None
-    if subscription.area is not None:
-        try:
+    try:
+        asked = filters.from_text(subscription.filters)
+        if subscription.area is not None:
             area = to_metric(subscription.area, metric_crs)
-        except Reject:
-            return None
-        shapely.prepare(area)
+            shapely.prepare(area)
+    except Reject:
+        return None
     clearance = visibility.lower(partner.clearance, subscription.clearance)
-    return Interest(subscription, Viewer(subscription.subscriber_oin, clearance), area)
+    return Interest(subscription, Viewer(subscription.subscriber_oin, clearance), area, source, asked)
 
 
 def _roles(plan: Plan, oin: str) -> Iterable[SubscriberRole]:

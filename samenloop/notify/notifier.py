@@ -30,8 +30,10 @@ from samenloop.rules import Rules
 class Notifier:
     """All state of notify, and its decisions."""
 
-    def __init__(self, rules: Rules, *, metric_crs: str, quiet_seconds: float, to_json: content.ToJson) -> None:
-        self._crs, self._quiet = metric_crs, quiet_seconds
+    def __init__(
+        self, rules: Rules, *, source: str, metric_crs: str, quiet_seconds: float, to_json: content.ToJson
+    ) -> None:
+        self._source, self._crs, self._quiet = source, metric_crs, quiet_seconds
         self._words = content.Words(rules, to_json)
         self.ledger = Ledger()
         self.plans: dict[str, Known] = {}
@@ -154,7 +156,8 @@ class Notifier:
     # Decisions.
 
     def _interest(self, subscription: Subscription) -> None:
-        interest = interest_of(subscription, self.partners.get(subscription.subscriber_oin), self._crs)
+        partner = self.partners.get(subscription.subscriber_oin)
+        interest = interest_of(subscription, partner, self._crs, self._source)
         if interest is None:
             self.interests.pop(subscription.id, None)
         else:

@@ -135,7 +135,7 @@ class Teller:
         finding = heard.finding
         told, passed = self._ledger.open_told(wants, str(finding.id)), wants.passes(finding)
         saying = self._saying(heard, AlertReason.NEW if told is None else AlertReason.CHANGED)
-        asked = wants.wants_type(saying.event_type)
+        asked = wants.takes(saying.event_type, saying.subject_id)
         if told is None and not (passed and asked and wants.finding_role(finding, known)):
             return
         fresh = finding_figures(finding, self.figures(known), passed=passed)
@@ -169,11 +169,11 @@ class Teller:
         ended = finding.status not in OPEN
         reason = AlertReason.ENDED if ended else AlertReason.NEW if told is None else AlertReason.CHANGED
         saying = self._saying(heard, reason)
-        passed = wants.passes_masked(finding)
+        passed, asked = wants.passes_masked(finding), wants.takes(saying.event_type, saying.subject_id)
         if told is None:
-            if ended or not (passed and wants.wants_type(saying.event_type) and wants.finding_role(finding, own)):
+            if ended or not (passed and asked and wants.finding_role(finding, own)):
                 return
-        elif not ended and (told.severity == finding.severity.value or not (passed or told.passed)):
+        elif not ended and (told.severity == finding.severity.value or not (passed or told.passed) or not asked):
             self.suppressed["immaterial"] += 1
             return
         fresh = masked_figures(finding, passed=passed)

@@ -22,7 +22,7 @@ def scene() -> Iterator[Scene]:
     """An edge as it is by default."""
     made = make_scene()
     yield made
-    made.services.worker.shutdown()
+    made.services.close()
 
 
 @pytest.fixture(scope="module")

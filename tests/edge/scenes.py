@@ -16,6 +16,7 @@ from fastapi.testclient import TestClient
 from httpx import Response
 
 from edge.app import create_app
+from edge.desk import Desk
 from edge.documented import EVENT, OIN
 from edge.intake import Intake
 from edge.keyring import Keyring
@@ -24,17 +25,31 @@ from edge.read_model import ReadModel
 from edge.reads import Reads
 from edge.server import streams_of
 from edge.services import EdgeServices
+from edge.subscribing import Book, Subscribing
 from samenloop.contract import Codec
+from samenloop.dead_letter_desk import Result
+from samenloop.dead_letters import Entry, entries, state_of
 from samenloop.errors import Retry
-from samenloop.model import ApiKey, DeadLetter, Partner, PlanChanged
+from samenloop.handshake import AGREED, Consent
+from samenloop.model import (
+    ApiKey,
+    DeadLetter,
+    DeadLetterState,
+    DeadLetterStatus,
+    Partner,
+    PlanChanged,
+    Subscription,
+)
 from samenloop.partners import SCOPES, key_hash
-from samenloop.settings import Edge
+from samenloop.settings import Edge, Hub
 from samenloop.stage import Output
+from samenloop.webhooks import Destinations
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 OTHER = "00000099000000001003"
 KEY, READER, OTHERS_KEY = "samenloop_one", "samenloop_reader", "samenloop_other"
 HUB_URN = "urn:nld:oin:00000099000000000001:systeem:samenloop"
+MASTER_KEY = bytes(range(32))
 STRUCTURED, BATCH = "application/cloudevents+json", "application/cloudevents-batch+json"
 
 
@@ -56,6 +71,43 @@ class Kafka:
 
 
 @dataclass
+class Sinks:
+    """All the sinks there are: what they answer when they are asked, and who asked what."""
+
+    consent: Consent = AGREED
+    asked: list[tuple[str, str, int | None]] = field(default_factory=list)
+
+    async def __call__(
+        self, url: str, *, origin: str, rate_per_minute: int | None, destinations: Destinations
+    ) -> Consent:
+        self.asked.append((url, origin, rate_per_minute))
+        return self.consent
+
+
+@dataclass
+class Letters:
+    """A shelf that is a list; what is offered again has the *outcome*."""
+
+    letters: list[DeadLetter] = field(default_factory=list)
+    states: list[DeadLetterState] = field(default_factory=list)
+    outcome: Result | None = None
+    away: bool = False
+
+    def entries(self) -> list[Entry]:
+        if self.away:
+            raise Retry("kafka.unavailable", "no broker")
+        return entries(self.letters, self.states)
+
+    def replay(self, entry: Entry, *, by: str, now: datetime) -> Result:
+        self.states.append(state_of(entry, DeadLetterStatus.TAKEN, by=by, now=now))
+        return self.outcome or Result(entry, DeadLetterStatus.TAKEN, "taken")
+
+    def discard(self, entry: Entry, *, by: str, reason: str, now: datetime) -> Result:
+        self.states.append(state_of(entry, DeadLetterStatus.DISCARDED, by=by, reason=reason, now=now))
+        return Result(entry, DeadLetterStatus.DISCARDED, "noted")
+
+
+@dataclass
 class Scene:
     """The edge, a client of it, and what reached Kafka."""
 
@@ -63,12 +115,24 @@ class Scene:
     client: TestClient
     kafka: Kafka
     codec: Codec
+    sinks: Sinks
+    shelf: Letters
 
     def post(self, body: Any, content_type: str = STRUCTURED, key: str = KEY, **headers: str) -> Response:
         """Send an event or a batch; bytes as they are."""
         content = body if isinstance(body, bytes) else orjson.dumps(body)
         given = {"authorization": f"Bearer {key}", "content-type": content_type, **headers}
         return self.client.post("/v1/events", content=content, headers=given)
+
+    def ask(self, method: str, path: str, body: Any = None, key: str = KEY, **headers: str) -> Response:
+        """Make a request; the body as JSON, bytes as they are."""
+        content = body if body is None or isinstance(body, bytes) else orjson.dumps(body)
+        given = {"authorization": f"Bearer {key}", "content-type": "application/json", **headers}
+        return self.client.request(method, path, content=content, headers=given)
+
+    def subscriptions(self) -> list[Subscription]:
+        """What reached `subscriptions`."""
+        return self._values("subscriptions")
 
     def changes(self) -> list[PlanChanged]:
         """What reached `plan-changes`."""
@@ -109,8 +173,15 @@ def make_scene(read_model: Path | None = None, **settings: Any) -> Scene:
         reads=Reads(model, metric_crs="EPSG:28992"),
         streams=streams_of(edge, model.news),
     )
+    book, sinks, shelf = Book(codec), Sinks(), Letters()
+    hub = Hub(edge=edge)
+    destinations = Destinations(hub.delivery, resolve=lambda host, port: ["93.184.216.34"])
+    services.subscribing = Subscribing(
+        hub, MASTER_KEY, codec, book, services.sent, services.worker, destinations, sinks
+    )
+    services.desk = Desk(shelf, book.subscriber)
     client = TestClient(create_app(services), raise_server_exceptions=False)
-    return Scene(services, client, kafka, codec)
+    return Scene(services, client, kafka, codec, sinks, shelf)
 
 
 def event(**attributes: Any) -> dict[str, Any]:

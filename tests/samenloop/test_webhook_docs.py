@@ -28,7 +28,7 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
 
 
-@pytest.mark.parametrize("code", blocks("python"))
+@pytest.mark.parametrize("code", [code for code in blocks("python") if "def verified" in code])
 def test_python_verifies(code: str) -> None:
     """Each example accepts what the hub signs and refuses another body, another secret and an old message."""
     names: dict[str, Any] = {}

@@ -61,6 +61,7 @@ from samenloop.notify.ledger import due
 from samenloop.rules import load_rules
 
 NOW = datetime(2027, 1, 4, 9, 0, tzinfo=UTC)
+HUB = "urn:nld:oin:00000099000000000001:systeem:samenloop"
 W, E, X = "00000099000000001001", "00000099000000001002", "00000099000000001003"
 SYSTEM = "urn:nld:oin:00000099000000001001:systeem:register"
 RULES = load_rules()
@@ -93,7 +94,9 @@ class Scene:
     """A notifier with rows and findings as the stages before it would send them."""
 
     def __init__(self, *subscriptions: Subscription, quiet_seconds: float = 5) -> None:
-        self.notifier = Notifier(RULES, metric_crs="EPSG:28992", quiet_seconds=quiet_seconds, to_json=to_json)
+        self.notifier = Notifier(
+            RULES, source=HUB, metric_crs="EPSG:28992", quiet_seconds=quiet_seconds, to_json=to_json
+        )
         self.now = NOW
         self.revisions: dict[str, int] = {}
         self.count = 0
@@ -816,3 +819,30 @@ def test_a_paused_subscription_is_not_tested() -> None:
     )
 
     assert scene.said() == []
+
+
+def test_filters_decide_as_types_do() -> None:
+    """What no filter takes is not told; what was told before is told closed, whatever the filters say by now."""
+    opened = json.dumps([{"exact": {"type": "nl.samenloop.conflict-opened.v1", "source": HUB}}])
+    other = '[{"not":{"prefix":{"type":"nl.samenloop.conflict-"}}}]'
+    scene = Scene(subscription(1, E, filters=opened), subscription(2, E, filters=other))
+    scene.plan(A)
+    scene.plan(B)
+
+    told = [scene.finding(conflict(1, 17)), scene.finding(conflict(2, 3))]
+    told.append(scene.finding(conflict(3, None, status=FindingStatus.RESOLVED)))
+
+    assert [[(a.subscription_id, a.reason) for a in alerts] for alerts in told] == [
+        [(UUID(int=1), AlertReason.NEW)],
+        [],
+        [(UUID(int=1), AlertReason.ENDED)],
+    ]
+
+
+def test_filters_that_nobody_understands_tell_nothing() -> None:
+    """A later version may know more dialects: rather silent than too much."""
+    scene = Scene(subscription(1, E, filters='[{"sql":"TRUE"}]'))
+    scene.plan(A)
+    scene.plan(B)
+
+    assert scene.finding(conflict(1, 17)) == []
