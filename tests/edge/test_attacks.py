@@ -15,9 +15,9 @@ from uuid import UUID
 
 import orjson
 import pytest
+from httpx import Response
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from httpx import Response
 
 from connectors.sinks.webhook.sender import Attempt, Sender
 from edge.documented import OIN
@@ -286,7 +286,7 @@ COORDINATES = st.recursive(
 )  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.sampled_from(["Polygon", "MultiPolygon"]), st.lists(COORDINATES, max_size=4), st.text(max_size=12))
 def test_no_area_makes_the_hub_fail(kind: str, coordinates: list[Any], crs: str) -> None:
     """Whatever stands for an area is refused with its place, or is one."""
