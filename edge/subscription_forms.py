@@ -15,7 +15,7 @@ from pydantic_core import PydanticCustomError
 from edge.forms import Form, Name, Uri
 from samenloop import identity
 from samenloop.errors import BadSettings, Reject
-from samenloop.geometry import CRS84, read_wkb
+from samenloop.geometry import CRS84, crs_uri, read_wkb
 from samenloop.model import Clearance, Geometry, Materiality, Subscription
 from samenloop.notify import filters as dialects
 from samenloop.settings import Hub
@@ -47,12 +47,21 @@ def _event_type(text: str) -> str:
 EventType = Annotated[str, AfterValidator(_event_type), WithJsonSchema({"type": "string", "enum": list(EVENT_TYPES)})]
 
 
+def _crs(text: str) -> str:
+    try:
+        return crs_uri(text)
+    except Reject as error:
+        raise PydanticCustomError("geometry.crs-unknown", "expected a CRS such as EPSG:28992 or OGC:CRS84") from error
+
+
 class AreaForm(Form):
     """Where, as a GeoJSON polygon: only what touches it is told."""
 
     type: Literal["Polygon", "MultiPolygon"]
     coordinates: list[Any] = Field(max_length=2000, description="x before y; 2,000 points at most")
-    crs: Name = Field(CRS84, description="left out: CRS84, longitude and latitude", examples=["EPSG:28992"])
+    crs: Annotated[Name, AfterValidator(_crs)] = Field(
+        CRS84, description="left out: CRS84, longitude and latitude", examples=["EPSG:28992"]
+    )
 
 
 class MaterialityForm(Form):

@@ -56,6 +56,7 @@ from samenloop.notify import (
     Forgotten,
     Labelled,
     Notifier,
+    filters,
 )
 from samenloop.notify.ledger import due
 from samenloop.rules import load_rules
@@ -823,7 +824,7 @@ def test_a_paused_subscription_is_not_tested() -> None:
 
 def test_filters_decide_as_types_do() -> None:
     """What no filter takes is not told; what was told before is told closed, whatever the filters say by now."""
-    opened = json.dumps([{"exact": {"type": "nl.samenloop.conflict-opened.v1", "source": HUB}}])
+    opened = filters.to_text([{"exact": {"type": "nl.samenloop.conflict-opened.v1", "source": HUB}}])
     other = '[{"not":{"prefix":{"type":"nl.samenloop.conflict-"}}}]'
     scene = Scene(subscription(1, E, filters=opened), subscription(2, E, filters=other))
     scene.plan(A)
