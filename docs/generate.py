@@ -128,7 +128,7 @@ def events() -> str:
         "# Events",
         "",
         NOTE,
-        "Every type of CloudEvent that the hub sends or takes. On Kafka the type is the header `ce_type`, beside it the",
+        "Every type of CloudEvent that the hub sends or takes. On Kafka the type is the header `ce_type`, beside the",
         "rest of the envelope; a [webhook](../partners/webhooks.md) has it in the body, a",
         "[push](../partners/send-plans.md) in the body or in `ce-type`. For machines all of it, with schemas and",
         "examples, is in [asyncapi.yaml](asyncapi.yaml) (AsyncAPI 3), which the hub serves as `/asyncapi.yaml`.",

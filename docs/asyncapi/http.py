@@ -150,7 +150,7 @@ def operations() -> Part:
     """Return what the hub does over HTTP."""
     post = {"bindings": {"http": {"method": "POST", **BINDING}}}
     return {
-        "send-alerts": {
+        "send-webhooks": {
             "action": "send",
             "channel": {"$ref": "#/channels/webhook"},
             "summary": "The hub sends, you receive.",
@@ -159,7 +159,7 @@ def operations() -> Part:
             **post,
             "messages": [{"$ref": f"#/channels/webhook/messages/{name}"} for name in _ALERTS],
         },
-        "receive-plans": {
+        "receive-push": {
             "action": "receive",
             "channel": {"$ref": "#/channels/push"},
             "summary": "You send, the hub takes.",

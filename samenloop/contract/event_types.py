@@ -48,7 +48,7 @@ EVENT_TYPES: dict[str, EventType] = {
         EventType(
             "nl.samenloop.plan-removed.v1", "plan-states",
             "A plan is gone.",
-            "Its owner removed it, or its source no longer has it.",
+            "Its owner removed it, or its source no longer has it; what is pushed goes on as plan-changed.",
             ("webhook", "push"),
             tombstone=True,
         ),
