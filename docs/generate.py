@@ -15,10 +15,12 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from rich.console import Console
 
+from docs import asyncapi
 from edge.problems import KINDS
 from samenloop.cli import COMMANDS
 from samenloop.cli.tree import build
 from samenloop.contract import INTERNAL, TOPICS, Topic
+from samenloop.contract.event_types import EVENT_TYPES, EventType
 from samenloop.metrics import CATALOGUE
 from samenloop.rules import CLASH_WORKS, NEAR, SAME_TRENCH, load_rules, work_kinds
 from samenloop.rules.configuration import PairRule
@@ -120,6 +122,37 @@ def topics() -> str:
     return "\n".join(lines) + "\n"
 
 
+def events() -> str:
+    """Return the page of all CloudEvents types."""
+    lines = [
+        "# Events",
+        "",
+        NOTE,
+        "Every type of CloudEvent that the hub sends or takes. On Kafka the type is the header `ce_type`, beside the",
+        "rest of the envelope; a [webhook](../partners/webhooks.md) has it in the body, a",
+        "[push](../partners/send-plans.md) in the body or in `ce-type`. For machines all of it, with schemas and",
+        "examples, is in [asyncapi.yaml](asyncapi.yaml) (AsyncAPI 3), which the hub serves as `/asyncapi.yaml`.",
+        "",
+        "| Type | Topic, record | Over HTTP | What it says | When |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    ways = {"webhook": "hub sends: webhook", "push": "hub takes: push"}
+    for event in EVENT_TYPES.values():
+        http = "<br>".join(ways[way] for way in event.ways) or "–"
+        lines.append(f"| `{event.type}` | {_place(event)} | {http} | {event.meaning} | {event.when} |")
+    bare = [f"`{name}`" for name in TOPICS if name not in {event.topic for event in EVENT_TYPES.values()}]
+    lines += ["", f"The hub's own memory has no type, since nobody else reads it: {', '.join(bare)}. Rows of"]
+    lines += ["`plan-regions` that are no tick have none either."]
+    return "\n".join(lines) + "\n"
+
+
+def _place(event: EventType) -> str:
+    if event.topic is None:
+        return "–"
+    record = "null" if event.tombstone else TOPICS[event.topic].record.__name__
+    return f"`{event.topic}`, {record}"
+
+
 def problems() -> str:
     """Return the page of all problems that the edge answers with."""
     lines = [
@@ -198,6 +231,8 @@ PAGES: dict[str, Callable[[], str]] = {
     "metrics.md": metrics,
     "commands.md": commands,
     "topics.md": topics,
+    "events.md": events,
+    "asyncapi.yaml": asyncapi.text,
     "rules.md": rules,
     "problems.md": problems,
 }

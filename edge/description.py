@@ -1,7 +1,9 @@
-"""The description of the interface (OpenAPI 3.1), made once."""
+"""The description of the interface (OpenAPI 3.1), made once, and that of the events (AsyncAPI 3), as it is shipped."""
 
 from __future__ import annotations
 
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
@@ -16,6 +18,8 @@ from samenloop.contract import files
 from samenloop.contract.compiled import named_types
 from samenloop.partners import SCOPES
 
+_INSTALLED = Path(__file__).with_name("asyncapi.yaml")
+EVENTS = _INSTALLED if _INSTALLED.is_file() else Path(__file__).parents[1] / "docs/reference/asyncapi.yaml"
 TITLE = "Samenloop"
 INTRODUCTION = """Send plans of works to the hub, and ask it what you may see.
 
@@ -54,6 +58,12 @@ def describe(app: FastAPI, base_url: str) -> dict[str, Any]:
         for operation in operations.values():
             operation.get("responses", {}).pop("422", None)
     return found
+
+
+@cache
+def events() -> str:
+    """Return the description of the events (AsyncAPI 3), the same for every hub."""
+    return EVENTS.read_text(encoding="utf-8")
 
 
 def _explain(schemas: dict[str, Any]) -> None:

@@ -51,7 +51,8 @@ def documentation(described: Mapping[str, Any]) -> str:
     body = [
         f"<h1>{escape(info['title'])}</h1><p>{escape(info['summary'])}. Version {escape(info['version'])}.</p>",
         *_markdown(info["description"]),
-        '<p>For machines: <a href="openapi.json">openapi.json</a> (OpenAPI 3.1). <a href="problems">Problems</a>.</p>',
+        '<p>For machines: <a href="openapi.json">openapi.json</a> (OpenAPI 3.1) and, of what travels as events, '
+        '<a href="asyncapi.yaml">asyncapi.yaml</a> (AsyncAPI 3). <a href="problems">Problems</a>.</p>',
     ]
     for path, operations in described["paths"].items():
         for method, operation in operations.items():

@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
+from typing import get_args
 
 import pytest
 
 from samenloop.cli import COMMANDS
 from samenloop.contract import TOPICS
+from samenloop.detection.findings import Transition
 from samenloop.metrics import CATALOGUE
 from samenloop.settings import variables
 
@@ -61,6 +63,22 @@ def codes() -> set[str]:
         for value in candidates:
             if isinstance(value, ast.Constant) and isinstance(value.value, str):
                 found.add(value.value)
+    return found
+
+
+TRANSITIONS = set(get_args(Transition)) - {"removed"}
+"""Of findings, those that are an event; what is removed for good is a null without headers."""
+
+
+def event_types() -> set[str]:
+    """Return every type of CloudEvent that is written out in the code, beside the catalogue itself."""
+    found: set[str] = set()
+    for folder in ("samenloop", "connectors", "streams", "edge"):
+        for path in (ROOT / folder).rglob("*.py"):
+            if path.name != "event_types.py":
+                for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                        found |= set(re.findall(r"nl\.samenloop\.[a-z-]+\.v\d+", node.value))
     return found
 
 
@@ -114,6 +132,17 @@ def test_every_topic_is_documented() -> None:
     text = page("topics.md")
 
     assert [name for name in TOPICS if f"| `{name}`" not in text] == []
+
+
+def test_every_event_type_is_documented() -> None:
+    """A type that the code writes out has its row, and each row is of a type that the code uses.
+
+    Types of findings are put together from the record and the transition, so they are held against those.
+    """
+    findings = {f"nl.samenloop.{record}-{step}.v1" for record in ("conflict", "opportunity") for step in TRANSITIONS}
+    documented = re.findall(r"^\| `(nl\.samenloop\.[a-z.0-9-]+)`", page("events.md"), re.MULTILINE)
+
+    assert sorted(documented) == sorted(event_types() | findings)
 
 
 def test_every_code_is_documented() -> None:

@@ -37,7 +37,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_wheel_carries_what_the_hub_needs(wheel: Path) -> None:
-    """Schemas, rules, the local stack's configuration, the demonstration's profiles and py.typed are inside."""
+    """Schemas, rules, descriptions, the local stack's configuration, the demonstration's profiles are inside."""
     names = set(zipfile.ZipFile(wheel).namelist())
 
     assert "samenloop/schemas/avro/PlanState.avsc" in names
@@ -48,6 +48,7 @@ def test_the_wheel_carries_what_the_hub_needs(wheel: Path) -> None:
         "streams/py.typed",
         "connectors/py.typed",
         "edge/py.typed",
+        "edge/asyncapi.yaml",
     } <= names
     assert any(re.fullmatch(r"samenloop/demo/profiles/.+\.yaml", name) for name in names)
 

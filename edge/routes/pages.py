@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
+from edge import description as descriptions
 from edge import pages
 from edge.problems import KINDS, Problem
 
@@ -24,6 +25,12 @@ async def description(request: Request) -> dict[str, Any]:
     """Return the description of the interface, OpenAPI 3.1."""
     found: dict[str, Any] = request.app.openapi_schema
     return found
+
+
+@router.get("/asyncapi.yaml")
+def events() -> Response:
+    """Return the description of the events, AsyncAPI 3."""
+    return Response(descriptions.events(), media_type="application/yaml")
 
 
 @router.get("/docs")

@@ -29,10 +29,11 @@ CONTENT_TYPE = ("content-type", b"application/avro")
 _LABELS = {label.encode(): label for label in CLASSIFICATION.values()}
 _KNOWN = frozenset(CLASSIFICATION.values())
 _MODES = {mode.encode(): mode for mode in HUB_MODES}
-_MUST = {
+REQUIRED = {
     "ce_id", "ce_source", "ce_type", "ce_time", "ce_subject", "ce_partitionkey", "ce_dataschema", "ce_correlationid",
     "ce_dataclassification", "ce_hubmode", "ce_specversion",
 }  # fmt: skip
+"""Headers without which an event is refused."""
 
 
 @value(kw_only=True)
@@ -112,7 +113,7 @@ def read_envelope(headers: Headers) -> Envelope:
     found = dict(headers)
     if len(found) != len(headers):
         _once(headers)
-    if not found.keys() >= _MUST or not all(found.values()):
+    if not found.keys() >= REQUIRED or not all(found.values()):
         _complete(found)
     if found["ce_specversion"] != b"1.0":
         raise Reject("envelope.specversion", "expected CloudEvents 1.0", field="ce_specversion")
@@ -140,7 +141,7 @@ def read_envelope(headers: Headers) -> Envelope:
 
 def _complete(found: Mapping[str, bytes]) -> None:
     """Raises Reject("envelope.missing") for the first header that must be there and is not, or is empty."""
-    for name in sorted(_MUST):
+    for name in sorted(REQUIRED):
         if not found.get(name):
             raise Reject("envelope.missing", f"the header {name} is missing or empty", field=name)
 

@@ -70,6 +70,16 @@ def test_every_example_is_taken(scene: Scene) -> None:
             assert answer.status_code == 202, answer.text
 
 
+def test_the_events_are_described(scene: Scene) -> None:
+    """The AsyncAPI document of the docs is served to anyone, as YAML."""
+    answer = scene.client.get("/asyncapi.yaml")
+
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("application/yaml")
+    assert answer.text.splitlines()[1] == 'asyncapi: "3.0.0"'
+    assert "asyncapi.yaml" in scene.client.get("/docs").text
+
+
 @pytest.mark.parametrize("path", ["/docs", "/problems", *(f"/problems/{code}" for code in KINDS)])
 def test_pages_stand_alone(scene: Scene, path: str) -> None:
     """Pages load nothing: no script, no style, no image of another host; a policy forbids it as well."""
