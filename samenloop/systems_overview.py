@@ -160,7 +160,7 @@ def _line(row: Row, language: Language, *, contacts: bool) -> str:
     status, words = row.status, WORDS[language]
     state = status.state.lower()
     cells = [
-        f"{_text(status.owner.name or status.owner.oin)}<br><small>{_text(status.owner.oin)}</small>",
+        f"{_text(status.owner.name)}<br><small>{_text(status.owner.oin)}</small>",
         _text(status.product),
         f"{_text(status.protocol)}<br><small>{_text(', '.join(status.standards))}</small>",
         words[f"direction_{status.direction.lower()}"],
