@@ -147,7 +147,7 @@ PARAMETERS: dict[str, Parameter] = {
 def read_query(request: Request, *names: str) -> dict[str, Any]:
     """Return what is asked, by name, of parameters that may be *names*.
 
-    Raises Problem("malformed") with everything that is wrong; never what was found.
+    Raises Problem("malformed") with everything that is wrong, by name; never what was found.
     """
     found: dict[str, Any] = {}
     faults: list[Fault] = []
@@ -155,7 +155,9 @@ def read_query(request: Request, *names: str) -> dict[str, Any]:
         texts = request.query_params.getlist(name)
         if name not in names:
             known = ", ".join(names) or "none"
-            faults.append(Fault("/query", "query.unknown", f"a parameter is not known here, expected of: {known}"))
+            place = name[:100].replace("~", "~0").replace("/", "~1")
+            detail = f"this parameter is not known here, expected of: {known}"
+            faults.append(Fault(f"/query/{place}", "query.unknown", detail))
             continue
         try:
             if len(texts) > 1 or len(texts[0]) > LONGEST:

@@ -23,7 +23,7 @@ from edge.read_model import Events, News
 from edge.read_model.cursors import read_cursor
 from samenloop.errors import Reject
 
-HEARTBEAT_SECONDS, _LOOK_SECONDS, _RETRY_MILLISECONDS = 15.0, 1.0, 3000
+_LOOK_SECONDS, _RETRY_MILLISECONDS = 1.0, 3000
 _AT_ONCE = 8
 """Streams that read at the same time: news wakes all of them, and others ask as well."""
 PER_PAGE = 100
@@ -40,8 +40,11 @@ class Feed(NamedTuple):
 class Streams:
     """The open streams of this process. Used from one event loop."""
 
-    def __init__(self, news: News, *, most: int, per_partner: int, seconds: float) -> None:
-        self._news, self._most, self._per_partner, self._seconds = news, most, per_partner, seconds
+    def __init__(
+        self, news: News, *, most: int, per_partner: int, seconds: float, heartbeat_seconds: float = 15.0
+    ) -> None:
+        self._news, self._most, self._per_partner = news, most, per_partner
+        self._seconds, self._heartbeat = seconds, heartbeat_seconds
         self._open: Counter[str] = Counter()
         self._turns = asyncio.Semaphore(_AT_ONCE)
         self._ended = False
@@ -99,7 +102,7 @@ class Streams:
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(waker.wait(), min(_LOOK_SECONDS, until - now))
                     if not waker.is_set():
-                        if now - spoke >= HEARTBEAT_SECONDS:
+                        if now - spoke >= self._heartbeat:
                             spoke = now
                             yield b": still here\n\n"
                         continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -135,7 +136,7 @@ REFUSED: list[tuple[str, dict[str, str]]] = [
     (f"{ITEMS}?bbox=1,2,3&datetime=x&crs=EPSG:1&limit=0&next=!&asOf=now&colour=red",
      {"/query/bbox": "query.bbox", "/query/datetime": "query.datetime", "/query/crs": "query.crs-not-offered",
       "/query/limit": "query.limit", "/query/next": "query.next", "/query/asOf": "query.as-of",
-      "/query": "query.unknown"}),
+      "/query/colour": "query.unknown"}),
     (f"{ITEMS}?bbox=5,53,6,52&limit=x", {"/query/bbox": "query.bbox", "/query/limit": "query.limit"}),
     (f"{ITEMS}?bbox=nan,1,2,3", {"/query/bbox": "query.bbox"}),
     (f"{ITEMS}?bbox=1,2,3,4&bbox-crs=http://www.opengis.net/def/crs/EPSG/0/4326",
@@ -145,11 +146,11 @@ REFUSED: list[tuple[str, dict[str, str]]] = [
     (f"{ITEMS}?datetime=../..", {"/query/datetime": "query.datetime"}),
     (f"{ITEMS}?datetime=2027-02-30", {"/query/datetime": "query.datetime"}),
     (f"{ITEMS}?asOf=2027-03-01T00:00:00", {"/query/asOf": "query.as-of"}),
-    (f"{ITEMS}/x?limit=1", {"/query": "query.unknown"}),
+    (f"{ITEMS}/x?limit=1", {"/query/limit": "query.unknown"}),
     ("/v1/changes?after=x&limit=-1", {"/query/after": "query.cursor", "/query/limit": "query.limit"}),
-    ("/v1/changes/cursor?after=x", {"/query": "query.unknown"}),
+    ("/v1/changes/cursor?after=x", {"/query/after": "query.unknown"}),
     ("/v1/alerts?subscription=x", {"/query/subscription": "query.subscription"}),
-    ("/v1/collections?f=json", {"/query": "query.unknown"}),
+    ("/v1/collections?f=json", {"/query/f": "query.unknown"}),
 ]  # fmt: skip
 
 
@@ -160,7 +161,7 @@ def test_what_is_refused(quiet: Region, path: str, expected: dict[str, str]) -> 
 
     assert answer.status_code == 400
     assert codes(answer) == expected
-    assert "colour" not in answer.text
+    assert "red" not in re.findall(r"\w+", answer.text)
 
 
 def test_one_thing(region: Region) -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+from fastapi import Response
 
+from edge.problems import Problem
+from edge.read_model import Events, News
+from edge.streaming import EventStream, Feed, Streams
 from tests.edge.read_model.conftest import NETWORK, make_plan, partner
 from tests.edge.regions import Region, admit, close, key_of, make_region
 
@@ -146,3 +151,43 @@ def test_a_wrong_last_id(region: Region) -> None:
 
     assert answer.status_code == 400
     assert answer.json()["errors"][0]["header"] == "Last-Event-ID"
+
+
+async def _collected(answer: Response) -> list[str]:
+    assert isinstance(answer, EventStream)
+    return [bytes(chunk).decode() async for chunk in answer.body_iterator]  # type: ignore[arg-type]
+
+
+def test_trouble_on_the_way() -> None:
+    """A page that cannot be had now is asked for again; an expired cursor is the end, as an event `problem` says."""
+    asked: list[str] = []
+    streams = Streams(News(), most=1, per_partner=1, seconds=60, heartbeat_seconds=0)
+
+    async def newest() -> str:
+        return "c0"
+
+    async def page(after: str) -> Events:
+        asked.append(after)
+        if len(asked) == 3:
+            raise Problem("unavailable", "too many questions")
+        if len(asked) == 5:
+            raise Problem("cursor-expired", "it is older than what is kept")
+        return Events([b"{}"] if len(asked) == 4 else [], f"c{len(asked)}", at_end=len(asked) == 2)
+
+    async def play() -> list[str]:
+        return await _collected(await streams.answer("x", None, Feed(newest, page), lambda: True))
+
+    told = asyncio.run(play())
+
+    assert asked == ["c0", "c1", "c2", "c2", "c4"]
+    assert told[0] == "retry: 3000\nid: c1\n\n"
+    assert told[-2] == "id: c4\ndata: {}\n\n"
+    assert told[-1].startswith('event: problem\ndata: {"code":"cursor-expired"')
+
+
+def test_a_sign_of_life(region: Region) -> None:
+    """A comment now and then keeps the connection open."""
+    streams = Streams(News(), most=1, per_partner=1, seconds=1.5, heartbeat_seconds=0)
+    region.scene.services.streams = streams
+
+    assert "\n: still here\n\n" in region.get(STREAM).text
