@@ -68,7 +68,7 @@ def _said() -> dict[str, tuple[str, str, model.AlertReason, str | None]]:
     conflict = from_json(model.Conflict, golden("Conflict")["json"])
     asked = from_json(model.Subscription, golden("Subscription")["json"])
     partner = replace(from_json(model.Partner, golden("Partner")["json"]), mandate=())
-    interest = interest_of(replace(asked, clearance=model.Clearance.PARTNERS), partner, "EPSG:28992")
+    interest = interest_of(replace(asked, clearance=model.Clearance.PARTNERS), partner, "EPSG:28992", HUB)
     assert interest is not None
     mine, yours = conflict.participants
     owner = model.Organisation(oin=OTHER_OIN, name="Netbeheer Voorbeeld")
