@@ -14,7 +14,13 @@ from samenloop.rules import load_rules
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demonstration's folder, furnished."""
     folder = tmp_path_factory.mktemp("demo")
-    workplace.furnish(folder, bootstrap="127.0.0.1:9092", registry_url="http://127.0.0.1:8081")
+    workplace.furnish(
+        folder,
+        bootstrap="127.0.0.1:9092",
+        registry_url="http://127.0.0.1:8081",
+        feed_url="http://127.0.0.1:8082/planning.xml",
+        edge_port=8083,
+    )
     return folder
 
 

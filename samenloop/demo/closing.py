@@ -1,0 +1,138 @@
+"""The end of the demonstration: is everything as expected, and what was found, in plain words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from samenloop.demo import story
+from samenloop.demo.cast import Cast, Stage
+from samenloop.demo.expected import Told, expected_alerts, missing, truth
+from samenloop.demo.feed import RoadFeed
+from samenloop.demo.pusher import Pusher
+from samenloop.demo.region import GEMEENTE, WATERSCHAP, WEEKS, monday
+from samenloop.demo.roads import ROADS
+from samenloop.demo.watch import View
+from samenloop.demo.workplace import EXPORTS, SETTINGS
+from samenloop.model import AlertReason, Conflict, Opportunity
+from samenloop.notify import FIRST_LOAD
+from samenloop.oracle import batch_findings, differences
+
+PAGES = (
+    ("/docs", "what partners' systems can do"),
+)  # fmt: skip
+"""Pages of the hub for a browser, and what each shows."""
+
+
+def verdict(cast: Cast, stage: Stage) -> Callable[[], list[str]]:
+    """Return what says, whenever it is asked, what is not as expected (yet)."""
+    wanted = expected_alerts(cast.folder, cast.rules, GEMEENTE[0])
+    *_, (plans, _) = truth(cast.folder, cast.rules)
+
+    def problems() -> list[str]:
+        view = stage.watch.view
+        oracle = batch_findings(plans, cast.rules, monday(WEEKS), revisions=view.revisions)
+        return [
+            *_undelivered(cast, view),
+            *_untold(view, wanted),
+            *_taken_twice(stage.pusher, view),
+            *_asked_in_vain(cast.feed),
+            *differences(view.open(), oracle),
+        ]
+
+    return problems
+
+
+def _undelivered(cast: Cast, view: View) -> list[str]:
+    """Every alert has exactly one final receipt, and the receiver has it."""
+    final, had = view.final(), cast.receiver.ids
+    lines = []
+    for alert_id, alert in view.alerts.items():
+        if final[alert_id] != 1:
+            lines.append(f"alert {alert.sequence} ({alert.event_type}) has {final[alert_id]} final receipts")
+        elif str(alert_id) not in had:
+            lines.append(f"alert {alert.sequence} ({alert.event_type}) has a receipt, but the receiver lacks it")
+    return lines
+
+
+def _untold(view: View, wanted: Sequence[Told]) -> list[str]:
+    alerts = sorted(view.alerts.values(), key=lambda alert: alert.sequence)
+    lines = [
+        f"no alert said {reason.value} of {subject}"
+        for subject, reason in missing(
+            wanted, [(alert.subject_id, alert.reason) for alert in alerts if alert.reason is not AlertReason.CHANGED]
+        )
+    ]
+    if not any(alert.event_type == FIRST_LOAD for alert in alerts):
+        lines.append("no summary was told of the first week")
+    return lines
+
+
+def _taken_twice(pusher: Pusher, view: View) -> list[str]:
+    """A plan has as many revisions as there are different events of it: a repeated one made none."""
+    events = Counter(report.plan_id for report in pusher.reports.values() if report.works is not None)
+    return [
+        f"{plan_id} has revision {view.revisions.get(plan_id, 0)} after {count} different events"
+        for plan_id, count in events.items()
+        if view.revisions.get(plan_id, 0) != count
+    ]
+
+
+def _asked_in_vain(feed: RoadFeed) -> list[str]:
+    return [] if feed.unchanged else [f"{ROADS} was never asked with the tag of what was read before"]
+
+
+def tell(cast: Cast, stage: Stage) -> None:
+    """Say in plain words what was found, and what came of it."""
+    say, heads, view = cast.screen.say, story.heads(cast.language), stage.watch.view
+    for title, kind in (("conflicts", Conflict), ("chances", Opportunity)):
+        say()
+        say(heads[title], "bold")
+        found = story.ordered([finding for finding in view.open() if isinstance(finding, kind)])
+        for finding in found:
+            say()
+            for line in story.told(finding, view.plans, cast.language, cast.rules):
+                say(line)
+        if not found:
+            say(f"   {heads['none']}")
+    say()
+    for line in _exchanged(cast, stage):
+        say(line)
+    messages = cast.receiver.messages
+    if messages:
+        first = (messages[0].at - cast.broker_up).total_seconds()
+        say(f"The first alert arrived {first:.0f} s after the broker was up.")
+
+
+def _exchanged(cast: Cast, stage: Stage) -> list[str]:
+    """Return a line for each way in which systems exchanged by themselves."""
+    receiver, feed, pusher, view = cast.receiver, cast.feed, stage.pusher, stage.watch.view
+    return [
+        f"Alerted: {len(view.alerts)} alerts, {view.delivered()} delivered; the receiver of {GEMEENTE[1]} holds "
+        f"{len(receiver.ids)} different ones, each with a good signature, and refused {receiver.refused}.",
+        f"Pushed:  {WATERSCHAP[1]} sent {len(pusher.reports)} reports of urgent works, {pusher.batched} of them in a "
+        f"batch, and {pusher.repeated} once more, which changed nothing.",
+        f"Polled:  {ROADS} was asked {feed.given + feed.unchanged} times; {feed.given} answers held a publication, "
+        f"{feed.unchanged} were 304 (not modified).",
+    ]
+
+
+def addresses(cast: Cast) -> None:
+    """Say where everything is while it stays up."""
+    say = cast.screen.say
+    say()
+    say("Everything stays up until Ctrl-C. In a browser:", "bold")
+    for path, shows in PAGES:
+        say(f"  {cast.edge_url + path:40} {shows}")
+    say("And for machines:", "bold")
+    say(f"  partners' API    {cast.edge_url}/v1")
+    say(f"  Kafka            {cast.hub.kafka.bootstrap_servers} (topics begin with {cast.hub.kafka.prefix})")
+    say(f"  schema registry  {cast.hub.registry.url}")
+    say(f"  receiver         {cast.receiver.url}")
+    say(f"  road feed        {cast.feed.url}")
+    say(f"  settings         {cast.folder / SETTINGS}")
+    for name, source in cast.hub.sources.items():
+        if source.connector == "file-snapshots":
+            say(f"  exports          {cast.folder / name / EXPORTS}")
+    for name, status in cast.supervisor.status.items():
+        say(f"  {name:16} {status.address}/metrics" if status.address else f"  {name:16} {status.state.value}")
