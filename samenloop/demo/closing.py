@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from samenloop.demo import story
 from samenloop.demo.cast import Cast, Stage
-from samenloop.demo.expected import Told, expected_alerts, missing, truth
+from samenloop.demo.expected import Told, expected_alerts, missing, truth, visible
 from samenloop.demo.feed import RoadFeed
+from samenloop.demo.puller import Puller
 from samenloop.demo.pusher import Pusher
-from samenloop.demo.region import GEMEENTE, WATERSCHAP, WEEKS, monday
+from samenloop.demo.region import GEMEENTE, NETBEHEERDER, OFFLINE, WATERSCHAP, WEEKS, monday
 from samenloop.demo.roads import ROADS
 from samenloop.demo.watch import View
 from samenloop.demo.workplace import EXPORTS, SETTINGS
-from samenloop.model import AlertReason, Conflict, Opportunity
+from samenloop.model import AlertReason, Conflict, Opportunity, Plan
 from samenloop.notify import FIRST_LOAD
 from samenloop.oracle import batch_findings, differences
 
@@ -37,6 +38,7 @@ def verdict(cast: Cast, stage: Stage) -> Callable[[], list[str]]:
             *_untold(view, wanted),
             *_taken_twice(stage.pusher, view),
             *_asked_in_vain(cast.feed),
+            *_not_pulled(stage.puller, plans),
             *differences(view.open(), oracle),
         ]
 
@@ -82,6 +84,29 @@ def _asked_in_vain(feed: RoadFeed) -> list[str]:
     return [] if feed.unchanged else [f"{ROADS} was never asked with the tag of what was read before"]
 
 
+def _not_pulled(puller: Puller, plans: Mapping[str, Plan]) -> list[str]:
+    """Who asks for changes holds exactly the plans it may see, as they are now, and never heard of another."""
+    seen = visible(plans, NETBEHEERDER[0])
+    wanted = {key: (plan.title, _period(plan)) for key, plan in seen.items()}
+    if _held(puller) != wanted:
+        puller.pull()
+    held, hidden = _held(puller), plans.keys() - seen.keys()
+    lines = [f"{key} is not as it should be at {NETBEHEERDER[1]}" for key in wanted if held.get(key) != wanted[key]]
+    lines += [f"{key} is still held at {NETBEHEERDER[1]}" for key in held.keys() - wanted.keys()]
+    return [*lines, *(f"{key} was told to {NETBEHEERDER[1]}, which may not see it" for key in puller.told & hidden)]
+
+
+def _period(plan: Plan) -> tuple[str | None, ...]:
+    return tuple(day.isoformat() if day else None for day in (plan.period.start, plan.period.end))
+
+
+def _held(puller: Puller) -> dict[str, tuple[str, tuple[str | None, ...]]]:
+    periods = {key: plan.get("period", {}) for key, plan in puller.plans.items()}
+    return {
+        key: (plan["title"], (periods[key].get("start"), periods[key].get("end"))) for key, plan in puller.plans.items()
+    }
+
+
 def tell(cast: Cast, stage: Stage) -> None:
     """Say in plain words what was found, and what came of it."""
     say, heads, view = cast.screen.say, story.heads(cast.language), stage.watch.view
@@ -106,7 +131,8 @@ def tell(cast: Cast, stage: Stage) -> None:
 
 def _exchanged(cast: Cast, stage: Stage) -> list[str]:
     """Return a line for each way in which systems exchanged by themselves."""
-    receiver, feed, pusher, view = cast.receiver, cast.feed, stage.pusher, stage.watch.view
+    receiver, feed, view = cast.receiver, cast.feed, stage.watch.view
+    pusher, puller = stage.pusher, stage.puller
     return [
         f"Alerted: {len(view.alerts)} alerts, {view.delivered()} delivered; the receiver of {GEMEENTE[1]} holds "
         f"{len(receiver.ids)} different ones, each with a good signature, and refused {receiver.refused}.",
@@ -114,6 +140,8 @@ def _exchanged(cast: Cast, stage: Stage) -> list[str]:
         f"batch, and {pusher.repeated} once more, which changed nothing.",
         f"Polled:  {ROADS} was asked {feed.given + feed.unchanged} times; {feed.given} answers held a publication, "
         f"{feed.unchanged} were 304 (not modified).",
+        f"Pulled:  {NETBEHEERDER[1]} caught up: {puller.caught_up} changes after {OFFLINE[1] - OFFLINE[0]} weeks "
+        f"offline; it holds the {len(puller.plans)} plans that it may see.",
     ]
 
 

@@ -29,6 +29,7 @@ class Urgent:
     start: str
     end: str
     place: Section
+    visibility: str = "PARTNERS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,20 @@ _LEAK_LONGER = Urgent(
 _COLLAPSE = Urgent(
     "Verzakking boven duiker Kerkpad", "drainage", "2027-02-01", "2027-02-19", Section("Kerkpad", 140, 160, 0, 5)
 )
-_BATCH = (Report("0041-2", "ST-0041", _LEAK_LONGER), Report("0044-1", "ST-0044", _COLLAPSE))
+_INSPECTION = Urgent(
+    "Inspectie na melding Lindelaan",
+    "other",
+    "2027-02-08",
+    "2027-02-10",
+    Section("Lindelaan", 350, 360, 2, 1),
+    "RESTRICTED",
+)
+"""For the water board and the hub only: nobody may be told of it."""
+_BATCH = (
+    Report("0041-2", "ST-0041", _LEAK_LONGER),
+    Report("0044-1", "ST-0044", _COLLAPSE),
+    Report("0045-1", "ST-0045", _INSPECTION),
+)
 REQUESTS: Mapping[int, Request] = {
     3: Request((Report("0041-1", "ST-0041", _LEAK),), 3),
     5: Request(_BATCH, 5),
@@ -99,7 +113,7 @@ def _feature(works: Urgent) -> dict[str, Any]:
         "title": works.title,
         "phase": "EXECUTION",
         "certainty": "FIXED",
-        "visibility": "PARTNERS",
+        "visibility": works.visibility,
         "period": {"start": works.start, "end": works.end},
         "work_kinds": [work_kind_uri(works.kind)],
         "ground_disturbing": True,

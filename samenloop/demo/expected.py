@@ -6,7 +6,7 @@ Nothing here looks at what the running hub did. Only what must be told is expect
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from pathlib import Path
@@ -39,6 +39,7 @@ from samenloop.source import Context, Page, Source, read_snapshot
 
 OVER = frozenset({Phase.CANCELLED, Phase.COMPLETED})
 _PUSHED = frozenset({Severity.WARNING, Severity.BLOCKING, Severity.UNKNOWN})
+_SHARED = frozenset({Visibility.PUBLIC, Visibility.PARTNERS})
 Told = tuple[str, AlertReason]
 """A subject (finding or plan id) and why its subscriber hears of it."""
 
@@ -109,7 +110,7 @@ def _reported(report: Report, works: Urgent) -> Plan:
         title=works.title,
         phase=Phase.EXECUTION,
         certainty=Certainty.FIXED,
-        visibility=Visibility.PARTNERS,
+        visibility=Visibility(works.visibility),
         period=Period(*days, Precision.DAY, EndKind.GIVEN),
         geometry=to_model(works.place.polygon(), RD),
         work_kinds=(work_kind_uri(works.kind),),
@@ -124,13 +125,19 @@ def expected_alerts(folder: Path, rules: Rules, subscriber_oin: str) -> list[Tol
     known: set[str] = set()
     for week, (plans, findings) in enumerate(truth(folder, rules), 1):
         news = {key for key, found in findings.items() if _pushed(found)}
-        news |= {key for key, plan in plans.items() if plan.owner.oin != subscriber_oin and plan.phase not in OVER}
+        others = {key: plan for key, plan in visible(plans, subscriber_oin).items() if plan.owner.oin != subscriber_oin}
+        news |= {key for key, plan in others.items() if plan.phase not in OVER}
         still = {key for key in known if key in findings or (key in news)}
         if week > 1:
             told += [(key, AlertReason.ENDED) for key in sorted(known - still)]
             told += [(key, AlertReason.NEW) for key in sorted(news - known)]
         known = still | news
     return told
+
+
+def visible(plans: Mapping[str, Plan], oin: str) -> dict[str, Plan]:
+    """Return those of *plans* that a partner may see: its own, and what is for partners or for everybody."""
+    return {key: plan for key, plan in plans.items() if plan.owner.oin == oin or plan.visibility in _SHARED}
 
 
 def _pushed(found: Expected) -> bool:

@@ -1,8 +1,8 @@
 """Plays the invented region through a real hub: Kafka, registry, every part in a process of its own, and partners.
 
 Twelve weeks of exports fall into the folders that the sources poll, urgent works are pushed to the hub, a road register
-is polled; each week waits until the hub has read it all. A partner's receiver is down for a while in the middle. In the
-end what the hub holds and told is compared with what the batch oracle expects. Nothing outlives the process that plays.
+is polled; each week waits until the hub has read it all. One partner's receiver is down for a while in the middle, and
+another's system, which asks for changes, is offline. In the end what the hub holds and told is compared with what the batch oracle expects. Nothing outlives the process that plays.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ from samenloop.contract import TOPICS, Codec
 from samenloop.contract.registry import register_schemas
 from samenloop.demo import closing, story
 from samenloop.demo.cast import Cast, Stage
+from samenloop.demo.client import HubClient
 from samenloop.demo.feed import RoadFeed
+from samenloop.demo.puller import Puller
 from samenloop.demo.pusher import Pusher
-from samenloop.demo.region import GEMEENTE, RECEIVER_DOWN, TOWN, WATERSCHAP, WEEKS, monday
+from samenloop.demo.region import GEMEENTE, NETBEHEERDER, OFFLINE, RECEIVER_DOWN, TOWN, WATERSCHAP, WEEKS, monday
 from samenloop.demo.roads import ROADS, publication
 from samenloop.demo.screen import Screen
 from samenloop.demo.watch import Watch
@@ -85,17 +87,20 @@ def _prepare(hub: Hub) -> int:
     return len(TOPICS)
 
 
-def _admit(cast: Cast) -> Pusher:
-    """Admit the partners, subscribe the municipality to the whole town, and return the one that pushes."""
+def _admit(cast: Cast) -> tuple[Pusher, Puller]:
+    """Admit the partners, subscribe the municipality to the whole town, return the systems that push and pull."""
     hub, codec, (oin, name) = cast.hub, cast.codec, GEMEENTE
     add_partner(hub, codec, oin, name, now=clock.now())
     area = {"bbox": TOWN, "crs": "EPSG:28992"}
     wish = wish_of({"subscriber": oin, "sink": cast.receiver.url, "area": area})
     _, cast.receiver.secret = begin(hub, codec, wish, ask_now(hub, wish.sink), now=clock.now())
     cast.screen.say(f"{name} is told at {cast.receiver.url} of what concerns the town")
-    _, key = add_partner(hub, codec, *WATERSCHAP, now=clock.now())
-    cast.screen.say(f"{WATERSCHAP[1]} may push to {cast.edge_url}/v1/events")
-    return Pusher(cast.edge_url, key, cast.stopping)
+    _, push_key = add_partner(hub, codec, *WATERSCHAP, now=clock.now())
+    cast.screen.say(f"{WATERSCHAP[1]} pushes urgent works to {cast.edge_url}/v1/events")
+    _, pull_key = add_partner(hub, codec, *NETBEHEERDER, now=clock.now())
+    cast.screen.say(f"{NETBEHEERDER[1]} asks {cast.edge_url}/v1/changes what is new")
+    clients = (HubClient(cast.edge_url, key, cast.stopping) for key in (push_key, pull_key))
+    return Pusher(next(clients)), Puller(next(clients))
 
 
 async def _run(cast: Cast, *, once: bool) -> int:
@@ -136,7 +141,7 @@ def _act(cast: Cast) -> int:
     watch = Watch(cast.hub, cast.codec)
     stage = None
     try:
-        stage = Stage(watch, _admit(cast))
+        stage = Stage(watch, *_admit(cast))
         for week in range(1, WEEKS + 1):
             _week(cast, stage, week)
         problems = _conclude(cast, stage)
@@ -164,10 +169,13 @@ def _week(cast: Cast, stage: Stage, week: int) -> None:
     if week == RECEIVER_DOWN[1]:
         cast.receiver.down = False
         screen.say(f"  ! The receiver of {GEMEENTE[1]} is back; it gets what it missed.", "yellow")
+    if week == OFFLINE[0]:
+        screen.say(f"  ! The system of {NETBEHEERDER[1]} goes offline and asks for nothing.", "yellow")
     before = dict(view.findings)
     _happen(cast, stage, week)
     if not _wait(cast, stage, lambda: watch.settled(week, pushed=stage.pusher.accepted), _WEEK_SECONDS):
         screen.say(f"Week {week} was not read within {_WEEK_SECONDS:.0f} s; it goes on.", "red")
+    _pull(cast, stage, week)
     conflicts = sum(isinstance(finding, Conflict) for finding in view.open())
     screen.say(
         f"Week {week:2} · {monday(week):%d-%m-%Y} · {view.states} plan states · {conflicts} conflicts and "
@@ -190,6 +198,16 @@ def _happen(cast: Cast, stage: Stage, week: int) -> None:
         cast.screen.say(f"  ~ {ROADS} has a new publication.", "dim")
     if pushed := stage.pusher.push(week):
         cast.screen.say(f"  > {WATERSCHAP[1]} pushed {pushed}.", "dim")
+
+
+def _pull(cast: Cast, stage: Stage, week: int) -> None:
+    """Let the network operator's system ask for changes, unless it is offline."""
+    if OFFLINE[0] <= week < OFFLINE[1]:
+        return
+    count = stage.puller.pull()
+    if week == OFFLINE[1]:
+        stage.puller.caught_up = count
+        cast.screen.say(f"  ! The system of {NETBEHEERDER[1]} is back and reads {count} changes.", "yellow")
 
 
 def _wait(cast: Cast, stage: Stage, done: Callable[[], bool], seconds: float) -> bool:

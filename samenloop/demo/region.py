@@ -27,6 +27,8 @@ BROKEN_WEEK = 5
 """The municipality's export of this week is an error page: it must remove nothing."""
 RECEIVER_DOWN = (6, 8)
 """The subscribed partner's receiver is down from the first of these weeks until before the second."""
+OFFLINE = (4, 10)
+"""The system that pulls is offline from the first of these weeks until before the second."""
 
 GEMEENTE = ("00000099000000001001", "Gemeente Havervoort")
 WATERSCHAP = ("00000099000000001002", "Waterschap De Wetering")
