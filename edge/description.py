@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from edge.documented import MODELS
+from edge.documented_reading import MODELS as READING
 from edge.forms import ChangeForm, FeatureForm
 from samenloop import __version__
 from samenloop.contract import files
@@ -35,7 +36,7 @@ def describe(app: FastAPI, base_url: str) -> dict[str, Any]:
         servers=[{"url": base_url}],
         license_info={"name": "EUPL-1.2", "identifier": "EUPL-1.2"},
     )
-    models: tuple[type[BaseModel], ...] = (*MODELS, ChangeForm, FeatureForm)
+    models: tuple[type[BaseModel], ...] = (*MODELS, *READING, ChangeForm, FeatureForm)
     _, definitions = models_json_schema(
         [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"
     )

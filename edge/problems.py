@@ -78,6 +78,21 @@ KINDS: dict[str, Kind] = {
         "The request's body was not there after 30 seconds.",
         "Send smaller requests, or over a better connection; nothing of this one was taken.",
     ),
+    "cursor-expired": Kind(
+        410,
+        "The cursor can no longer be continued",
+        "It is older than what is kept, the log was made anew since, or it was given to another viewer or under other"
+        " rights. What happened in between can no longer be told one by one.",
+        "Take a new cursor (`/v1/changes/cursor`), then read the whole collection (`/v1/collections/plans/items`) and"
+        " drop what is not in it, then go on from the new cursor. For alerts: `/v1/alerts/cursor` and the collections"
+        " of conflicts and opportunities.",
+    ),
+    "history-expired": Kind(
+        410,
+        "What was known then is no longer kept",
+        "`asOf` lies before the first instant that this process can still answer for.",
+        "Ask for an instant from `oldest` on.",
+    ),
     "too-large": Kind(
         413,
         "The request is too large",
@@ -97,6 +112,13 @@ KINDS: dict[str, Kind] = {
         "Your keys together made more requests than one process of the hub takes from one partner"
         " (`edge.requests_per_minute`, `edge.requests_at_once`).",
         "Wait as long as the header `Retry-After` says; put more events into one request.",
+    ),
+    "too-many-streams": Kind(
+        429,
+        "Too many streams are open",
+        "You, or all partners together, have as many streams of server-sent events open as one process of the hub"
+        " allows (`edge.streams_per_partner`, `edge.streams`).",
+        "Close a stream, or ask with `after` every now and then; both tell the same.",
     ),
     "internal": Kind(
         500,

@@ -12,11 +12,15 @@ from collections.abc import Callable, Iterator
 import uvicorn
 
 from edge.app import create_app
+from edge.filling import Filling
 from edge.following import Following
 from edge.intake import Intake
 from edge.keyring import Keyring
 from edge.limits import Buckets
+from edge.read_model import News, ReadModel
+from edge.reads import Reads
 from edge.services import EdgeServices
+from edge.streaming import Streams
 from samenloop import metrics
 from samenloop.contract import Codec
 from samenloop.errors import BadSettings
@@ -46,6 +50,7 @@ def serve(
     settings = hub.edge
     gc.set_threshold(*_SELDOM)
     with _listening(settings) as listener:
+        filling = Filling(hub, listener.getsockname()[1], stop)
         base_url = (settings.base_url or f"http://{_address(listener)}").rstrip("/")
         publisher = Publisher(hub.kafka, acknowledge_seconds=settings.acknowledge_seconds)
         keyring = Keyring(codec)
@@ -57,7 +62,12 @@ def serve(
             sends=publisher,
             intake=Intake.from_hub(hub, codec),
             buckets=Buckets(settings.requests_per_minute, settings.requests_at_once),
-            awaited=following.awaited,
+            reads=Reads(
+                ReadModel(filling.path, metric_crs=hub.hub.metric_crs, news=filling.news),
+                metric_crs=hub.hub.metric_crs,
+            ),
+            streams=streams_of(settings, filling.news),
+            awaited=lambda: following.awaited() or filling.awaited(),
         )
         for topic in ("plan-changes", "dead-letters"):
             metrics.start(topic=topic)
@@ -69,6 +79,18 @@ def serve(
             following.close()
             publisher.close(settings.acknowledge_seconds)
             services.worker.shutdown()
+            services.reads.close()
+            filling.close()
+
+
+def streams_of(settings: Edge, news: News) -> Streams:
+    """Return the streams that *settings* allow."""
+    return Streams(
+        news,
+        most=settings.streams,
+        per_partner=settings.streams_per_partner,
+        seconds=settings.stream_minutes * 60,
+    )
 
 
 async def _serve(
@@ -98,6 +120,7 @@ async def _serve(
                 ready = True
                 on_ready()
             await asyncio.sleep(_LOOK_SECONDS)
+        services.streams.end()
         server.should_exit = True
 
     looking = asyncio.create_task(look())

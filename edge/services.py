@@ -13,6 +13,8 @@ from fastapi import Depends, Request
 from edge.intake import Intake
 from edge.keyring import Keyring
 from edge.limits import Buckets
+from edge.reads import Reads
+from edge.streaming import Streams
 from samenloop.settings import Edge
 from samenloop.stage import Output
 
@@ -35,6 +37,8 @@ class EdgeServices:
     sends: Sends
     intake: Intake
     buckets: Buckets
+    reads: Reads
+    streams: Streams
     awaited: Callable[[], str | None] = lambda: None
     worker: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "intake"))
     """One thread for what takes time, so that the event loop goes on answering and the codec is never shared."""

@@ -348,7 +348,7 @@ NOTIFICATIONS_SUPPRESSED_TOTAL = _counter(
 HTTP_REQUESTS_TOTAL = _counter(
     "http_requests_total",
     "Requests to the edge, by the route that answered.",
-    route=20,
+    route=60,
     status_class=("2xx", "3xx", "4xx", "5xx"),
 )
 

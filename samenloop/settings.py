@@ -140,6 +140,17 @@ class Edge(Model):
         10, gt=0, le=120, description="Kafka must have taken what was sent in that time, else 503"
     )
     shutdown_seconds: float = Field(10, gt=0, le=120, description="requests under way may take so long to finish")
+    public: bool = Field(False, description="whoever has no API key may read what is PUBLIC; else strangers get nothing")
+    read_model: File | None = Field(
+        None,
+        description="SQLite file that reading is answered from, one per process, made from Kafka when it is gone;"
+        " default: below data_dir, by port",
+    )
+    streams: int = Field(200, ge=1, le=10_000, description="open streams of server-sent events at one process")
+    streams_per_partner: int = Field(
+        5, ge=1, le=1000, description="of one partner at one process; all without a key together count as one"
+    )
+    stream_minutes: float = Field(60, gt=0, le=1440, description="a stream ends after so long; clients resume it")
 
 
 class Source(Model):

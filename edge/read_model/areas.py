@@ -66,7 +66,7 @@ def area_of(bbox: Sequence[float], crs: str, metric_crs: str) -> Area | None:
     Reject("query.crs-not-offered").
     """
     crs = offered(crs)
-    boxes = _boxes(bbox, crs)
+    boxes = boxes_of(bbox, crs)
     if epsg_of(crs) == epsg_of(metric_crs):
         outline = shapely.union_all(boxes)
     else:
@@ -79,6 +79,24 @@ def area_of(bbox: Sequence[float], crs: str, metric_crs: str) -> Area | None:
     shapely.prepare(outline)
     x0, y0, x1, y1 = outline.bounds
     return Area(outline, (x0, y0, x1, y1))
+
+
+def boxes_of(bbox: Sequence[float], crs: str) -> list[BaseGeometry]:
+    """Return *bbox*, whose axes are in the order of *crs*, as one box, or two where it crosses the antimeridian.
+
+    Raises Reject("query.bbox") for one that is none.
+    """
+    if len(bbox) != 4 or not np.isfinite(bbox).all():
+        raise Reject("query.bbox", "expected four numbers: the lower and the upper corner", field="bbox")
+    code = epsg_of(crs)
+    x0, y0, x1, y1 = (bbox[1], bbox[0], bbox[3], bbox[2]) if code in _LATITUDE_FIRST else bbox
+    if y0 > y1:
+        raise Reject("query.bbox", "the lower corner lies above the upper one", field="bbox")
+    if x0 <= x1:
+        return [shapely.box(x0, y0, x1, y1)]
+    if code in _METRES:
+        raise Reject("query.bbox", "the lower corner lies right of the upper one", field="bbox")
+    return [shapely.box(x0, y0, 180.0, y1), shapely.box(-180.0, y0, x1, y1)]
 
 
 def to_geojson(wkbs: Sequence[bytes | None], sources: Sequence[str | None], target: str) -> list[str | None]:
@@ -152,20 +170,6 @@ def _written(shapes: Any, target: str) -> list[str | None]:
         shapes = shapely.orient_polygons(shapes)  # RFC 7946: outer rings counter-clockwise
     texts: list[str | None] = shapely.to_geojson(shapes).tolist()
     return texts
-
-
-def _boxes(bbox: Sequence[float], crs: str) -> list[BaseGeometry]:
-    if len(bbox) != 4 or not np.isfinite(bbox).all():
-        raise Reject("query.bbox", "expected four numbers: the lower and the upper corner", field="bbox")
-    code = epsg_of(crs)
-    x0, y0, x1, y1 = (bbox[1], bbox[0], bbox[3], bbox[2]) if code in _LATITUDE_FIRST else bbox
-    if y0 > y1:
-        raise Reject("query.bbox", "the lower corner lies above the upper one", field="bbox")
-    if x0 <= x1:
-        return [shapely.box(x0, y0, x1, y1)]
-    if code in _METRES:
-        raise Reject("query.bbox", "the lower corner lies right of the upper one", field="bbox")
-    return [shapely.box(x0, y0, 180.0, y1), shapely.box(-180.0, y0, x1, y1)]
 
 
 def _longest_step(bounds: Box) -> float:

@@ -36,10 +36,20 @@ _AT_ONCE, _WAIT_SECONDS, _PRUNE_SECONDS, _AGAIN_SECONDS = 2000, 0.1, 60.0, 1.0
 
 @dataclass(slots=True)
 class _Progress:
-    """How far the first reading is: *ends* as they were at the start."""
+    """How far the first reading is: *starts* and *ends* as they were at the start, *positions* as they are."""
 
+    starts: dict[Partition, int] = field(default_factory=dict)
     ends: dict[Partition, int] = field(default_factory=dict)
+    positions: Mapping[Partition, int] = field(default_factory=dict)
     caught_up: bool = False
+
+    def told(self) -> str:
+        """Return in words how far it is."""
+        if not self.positions:
+            return "the read model waits for Kafka or the registry"
+        done = sum(min(self.positions[place], end) - self.starts[place] for place, end in self.ends.items())
+        whole = sum(end - self.starts[place] for place, end in self.ends.items())
+        return f"the read model is catching up: {done} of {whole}"
 
 
 class Follower:
@@ -70,6 +80,10 @@ class Follower:
         """Say whether the ends have been reached as they were at the start: the edge may then say that it is ready."""
         return self._progress.caught_up
 
+    def awaited(self) -> str | None:
+        """Return in words what is still awaited: `catching up: n of m` records; None once caught up."""
+        return None if self._progress.caught_up else self._progress.told()
+
     def run(self, stop: threading.Event) -> None:
         """Follow until *stop* is set. Waits for Kafka and the registry as long as they are away.
 
@@ -92,6 +106,7 @@ class Follower:
         if extents is None:
             return None
         self._progress.ends = {partition: extent.end for partition, extent in extents.items()}
+        self._progress.starts = {partition: extent.start for partition, extent in extents.items()}
         self._path.parent.mkdir(parents=True, exist_ok=True)
         layout = layout_of(self._path)
         if layout != LAYOUT:
@@ -107,6 +122,7 @@ class Follower:
             epochs = {partition: extent.epoch for partition, extent in extents.items()}
             writer.begin(epochs, starts, clock.now().timestamp())
         follow.begin({partition: position for partition, (_, position) in writer.positions().items()})
+        self._progress.positions = follow.positions
         return writer
 
     def _follow(self, follow: Follow, writer: Writer, stop: threading.Event) -> None:

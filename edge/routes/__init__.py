@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from edge.routes import events, health, pages
+from edge.routes import alerts, changes, collections, events, health, pages
 
-ROUTERS: tuple[APIRouter, ...] = (events.router, health.router, pages.router)
+ROUTERS: tuple[APIRouter, ...] = (
+    events.router,
+    collections.router,
+    changes.router,
+    alerts.router,
+    health.router,
+    pages.router,
+)
 """In the order in which they stand in the documentation."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import tempfile
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -18,6 +20,9 @@ from edge.documented import EVENT, OIN
 from edge.intake import Intake
 from edge.keyring import Keyring
 from edge.limits import Buckets
+from edge.read_model import ReadModel
+from edge.reads import Reads
+from edge.server import streams_of
 from edge.services import EdgeServices
 from samenloop.contract import Codec
 from samenloop.errors import Retry
@@ -84,14 +89,16 @@ def partner(oin: str, *keys: tuple[str, tuple[str, ...]], mandate: tuple[str, ..
     return Partner(oin=oin, name=f"Partner {oin[-1]}", created_at=NOW, updated_at=NOW, keys=held, mandate=mandate)
 
 
-def make_scene(**settings: Any) -> Scene:
-    """Return an edge with these settings."""
+def make_scene(read_model: Path | None = None, **settings: Any) -> Scene:
+    """Return an edge with these settings, over a read model's file; without one there is none yet."""
     codec = Codec.offline()
     keyring = Keyring(codec)
     keyring.put(OIN, partner(OIN, (KEY, tuple(SCOPES)), (READER, ("read",))))
     keyring.put(OTHER, partner(OTHER, (OTHERS_KEY, tuple(SCOPES)), mandate=(OIN,)))
     edge = Edge(**{"requests_at_once": 100_000, **settings})
     kafka = Kafka()
+    file = read_model or Path(tempfile.gettempdir()) / "samenloop-no-read-model" / "none.sqlite"
+    model = ReadModel(file, metric_crs="EPSG:28992")
     services = EdgeServices(
         settings=edge,
         base_url="https://hub.example",
@@ -99,6 +106,8 @@ def make_scene(**settings: Any) -> Scene:
         sends=kafka,
         intake=Intake(codec, hub_urn=HUB_URN, metric_crs="EPSG:28992", allow_test_oin=True),
         buckets=Buckets(edge.requests_per_minute, edge.requests_at_once),
+        reads=Reads(model, metric_crs="EPSG:28992"),
+        streams=streams_of(edge, model.news),
     )
     client = TestClient(create_app(services), raise_server_exceptions=False)
     return Scene(services, client, kafka, codec)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -14,9 +16,14 @@ from schemathesis.checks import not_a_server_error
 from edge.app import create_app
 from edge.problems import KINDS
 from samenloop.partners import SCOPES
-from tests.edge.scenes import KEY, Scene, make_scene
+from tests.edge.read_model.conftest import make_plan
+from tests.edge.regions import make_region
+from tests.edge.scenes import Scene
 
-FUZZED = make_scene()
+REGION = make_region(Path(tempfile.mkdtemp()) / "read-model.sqlite", stream_minutes=0.0001)
+REGION.log.plan(make_plan("P"))
+REGION.write()
+FUZZED = REGION.scene
 SCHEMA = schemathesis.openapi.from_asgi("/openapi.json", create_app(FUZZED.services))
 
 
@@ -24,7 +31,7 @@ SCHEMA = schemathesis.openapi.from_asgi("/openapi.json", create_app(FUZZED.servi
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 def test_nothing_makes_the_hub_fail(case: schemathesis.Case) -> None:
     """Whatever is sent, within the description or not, is answered, and never with a 5xx."""
-    case.call_and_validate(headers={"Authorization": f"Bearer {KEY}"}, checks=[not_a_server_error])
+    case.call_and_validate(headers={"Authorization": f"Bearer samenloop_network"}, checks=[not_a_server_error])
 
 
 def test_the_description_is_whole(scene: Scene) -> None:
