@@ -140,7 +140,9 @@ class Edge(Model):
         10, gt=0, le=120, description="Kafka must have taken what was sent in that time, else 503"
     )
     shutdown_seconds: float = Field(10, gt=0, le=120, description="requests under way may take so long to finish")
-    public: bool = Field(False, description="whoever has no API key may read what is PUBLIC; else strangers get nothing")
+    public: bool = Field(
+        False, description="whoever has no API key may read what is PUBLIC; else strangers get nothing"
+    )
     read_model: File | None = Field(
         None,
         description="SQLite file that reading is answered from, one per process, made from Kafka when it is gone;"

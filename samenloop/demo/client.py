@@ -19,9 +19,15 @@ _PATIENCE_SECONDS, _PAUSE_SECONDS = 60.0, 0.2
 class HubClient:
     """Asks the hub at *address* with an API key until *stopping*; used from one thread."""
 
-    def __init__(self, address: str, key: str, stopping: threading.Event) -> None:
+    def __init__(
+        self, address: str, key: str, stopping: threading.Event, transport: httpx.BaseTransport | None = None
+    ) -> None:
         self._client = httpx.Client(
-            base_url=address, headers={"authorization": f"Bearer {key}"}, timeout=30, trust_env=False
+            base_url=address,
+            headers={"authorization": f"Bearer {key}"},
+            timeout=30,
+            trust_env=False,
+            transport=transport,
         )
         self._stopping = stopping
 

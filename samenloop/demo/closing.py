@@ -15,7 +15,7 @@ from samenloop.demo.region import GEMEENTE, NETBEHEERDER, OFFLINE, WATERSCHAP, W
 from samenloop.demo.roads import ROADS
 from samenloop.demo.watch import View
 from samenloop.demo.workplace import EXPORTS, SETTINGS
-from samenloop.model import AlertReason, Conflict, Opportunity, Plan
+from samenloop.model import AlertReason, Conflict, Opportunity, Phase, Plan
 from samenloop.notify import FIRST_LOAD
 from samenloop.oracle import batch_findings, differences
 
@@ -87,7 +87,7 @@ def _asked_in_vain(feed: RoadFeed) -> list[str]:
 def _not_pulled(puller: Puller, plans: Mapping[str, Plan]) -> list[str]:
     """Who asks for changes holds exactly the plans it may see, as they are now, and never heard of another."""
     seen = visible(plans, NETBEHEERDER[0])
-    wanted = {key: (plan.title, _period(plan)) for key, plan in seen.items()}
+    wanted = {key: (plan.title, plan.phase.value, *_period(plan)) for key, plan in seen.items()}
     if _held(puller) != wanted:
         puller.pull()
     held, hidden = _held(puller), plans.keys() - seen.keys()
@@ -96,15 +96,19 @@ def _not_pulled(puller: Puller, plans: Mapping[str, Plan]) -> list[str]:
     return [*lines, *(f"{key} was told to {NETBEHEERDER[1]}, which may not see it" for key in puller.told & hidden)]
 
 
-def _period(plan: Plan) -> tuple[str | None, ...]:
-    return tuple(day.isoformat() if day else None for day in (plan.period.start, plan.period.end))
+def _period(plan: Plan) -> tuple[str | None, str | None]:
+    start, end = (day.isoformat() if day else None for day in (plan.period.start, plan.period.end))
+    return start, end
 
 
-def _held(puller: Puller) -> dict[str, tuple[str, tuple[str | None, ...]]]:
-    periods = {key: plan.get("period", {}) for key, plan in puller.plans.items()}
-    return {
-        key: (plan["title"], (periods[key].get("start"), periods[key].get("end"))) for key, plan in puller.plans.items()
-    }
+def _held(puller: Puller) -> dict[str, tuple[str | None, ...]]:
+    """Return the gist of what is held; works whose export left them out after their end are over, and expected gone."""
+    found: dict[str, tuple[str | None, ...]] = {}
+    for key, plan in puller.plans.items():
+        if plan.get("phase") != Phase.COMPLETED:
+            period = plan.get("period", {})
+            found[key] = (plan["title"], plan.get("phase", Phase.UNKNOWN.value), period.get("start"), period.get("end"))
+    return found
 
 
 def tell(cast: Cast, stage: Stage) -> None:
@@ -141,7 +145,7 @@ def _exchanged(cast: Cast, stage: Stage) -> list[str]:
         f"Polled:  {ROADS} was asked {feed.given + feed.unchanged} times; {feed.given} answers held a publication, "
         f"{feed.unchanged} were 304 (not modified).",
         f"Pulled:  {NETBEHEERDER[1]} caught up: {puller.caught_up} changes after {OFFLINE[1] - OFFLINE[0]} weeks "
-        f"offline; it holds the {len(puller.plans)} plans that it may see.",
+        f"offline; it holds the {len(_held(puller))} current plans that it may see.",
     ]
 
 

@@ -2,7 +2,8 @@
 
 Twelve weeks of exports fall into the folders that the sources poll, urgent works are pushed to the hub, a road register
 is polled; each week waits until the hub has read it all. One partner's receiver is down for a while in the middle, and
-another's system, which asks for changes, is offline. In the end what the hub holds and told is compared with what the batch oracle expects. Nothing outlives the process that plays.
+another's system, which asks for changes, is offline. In the end what the hub holds and told is compared with what the
+batch oracle expects. Nothing outlives the process that plays.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ SETTINGS = "hub.yaml"
 EXPORTS = "exports"
 PROFILE = "profile.yaml"
 _CONNECTORS = {**dict.fromkeys(SOURCES, "file-snapshots"), ROADS: "ndw-datex"}
+_POLL_SECONDS = {"file-snapshots": 0.3, "ndw-datex": 0.5}
 _FEED = b"FEED_ADDRESS"
 """In a profile: where the road register is served, which is known only now."""
 
@@ -58,7 +59,11 @@ def _settings(bootstrap: str, registry_url: str, edge_port: int) -> dict[str, ob
         },
         "edge": {"port": edge_port},
         "sources": {
-            source: {"connector": connector, "profile": f"{source}/{PROFILE}", "poll_every_seconds": 0.3}
+            source: {
+                "connector": connector,
+                "profile": f"{source}/{PROFILE}",
+                "poll_every_seconds": _POLL_SECONDS[connector],
+            }
             for source, connector in _CONNECTORS.items()
         },
         "data_dir": "data",
