@@ -45,8 +45,8 @@ class Reader:
 def may_read(*, public: bool = True) -> Any:
     """Return the dependency that gives the reader: who has a key with the scope `read`, or the public where it may.
 
-    Without a header `Authorization` it is the public, if the setting `edge.public` and *public* say so; a wrong key is never the
-    public. All of the public share one bucket of patience. Raises Problem as `needs`.
+    Without a header `Authorization` it is the public, if the setting `edge.public` and *public* say so; a wrong key
+    is never the public. All of the public share one bucket of patience. Raises Problem as `needs`.
     """
 
     async def check(request: Request, services: Services, _: Annotated[Any, Security(_bearer)]) -> Reader:

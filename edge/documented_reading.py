@@ -48,7 +48,7 @@ class Landing(BaseModel):
 class Conformance(BaseModel):
     """The conformance classes of OGC API Features."""
 
-    conformsTo: list[str]  # noqa: N815 - the standard's name
+    conformsTo: list[str]
 
 
 class CollectionForm(BaseModel):
@@ -57,10 +57,10 @@ class CollectionForm(BaseModel):
     id: str
     title: str
     description: str
-    itemType: str  # noqa: N815 - the standard's name
+    itemType: str
     extent: dict[str, Any] = Field(description="the hub's area, not that of what is in it")
     crs: list[str] = Field(description="what can be asked for with `crs` and `bbox-crs`")
-    storageCrs: str  # noqa: N815 - the standard's name
+    storageCrs: str
     links: list[Link]
 
 
@@ -87,8 +87,8 @@ class ItemsForm(BaseModel):
     type: str
     features: list[ItemForm]
     links: list[Link] = Field(description="`next` leads to the next page; without it this is the last")
-    numberReturned: int  # noqa: N815 - the standard's name
-    timeStamp: str  # noqa: N815 - the standard's name
+    numberReturned: int
+    timeStamp: str
 
 
 class EventsForm(BaseModel):

@@ -81,5 +81,7 @@ def _claim(path: Path) -> IO[str]:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         lock.close()
-        raise BadSettings([f"edge.read_model: {path} is used by another process; each needs a file of its own"]) from None
+        raise BadSettings(
+            [f"edge.read_model: {path} is used by another process; each needs a file of its own"]
+        ) from None
     return lock

@@ -129,8 +129,8 @@ KINDS: dict[str, Kind] = {
     "unavailable": Kind(
         503,
         "The hub cannot answer now",
-        "Kafka did not acknowledge everything in time, or the process has just started. Nothing was confirmed: what"
-        " you sent may or may not have arrived.",
+        "Kafka did not acknowledge everything in time, or the process has just started and is catching up. Nothing was"
+        " confirmed: what you sent may or may not have arrived.",
         "Send the same request again after `Retry-After`, with the same ids: what had arrived is not taken twice.",
     ),
 }

@@ -68,7 +68,9 @@ def _day(text: str) -> date | None:
     try:
         return date.fromisoformat(text) if len(text) == 10 else _local_day(text)
     except (ValueError, Reject) as error:
-        detail = "expected 2027-03-01, 2027-03-01T12:00:00Z, or an interval such as 2027-03-01/2027-04-16 or ../2027-04-16"
+        detail = (
+            "expected 2027-03-01, 2027-03-01T12:00:00Z, or an interval such as 2027-03-01/2027-04-16 or ../2027-04-16"
+        )
         raise Reject("query.datetime", detail) from error
 
 
@@ -120,8 +122,8 @@ PARAMETERS: dict[str, Parameter] = {
     "datetime": Parameter(
         _period,
         {"type": "string"},
-        "only what is planned in these days, both ends inclusive: a day, an instant (its day as written), or an interval,"
-        " one end of which may be open (`..`)",
+        "only what is planned in these days, both ends inclusive: a day, an instant (its day as written), or an"
+        " interval, one end of which may be open (`..`)",
         "2027-03-01/2027-04-16",
     ),
     "crs": Parameter(_crs, _CRS_SCHEMA, "the CRS of the answer"),

@@ -11,6 +11,7 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from typing import NamedTuple
 
 import orjson
 from fastapi import Request, Response
@@ -23,8 +24,17 @@ from edge.read_model.cursors import read_cursor
 from samenloop.errors import Reject
 
 HEARTBEAT_SECONDS, _LOOK_SECONDS, _RETRY_MILLISECONDS = 15.0, 1.0, 3000
+_AT_ONCE = 8
+"""Streams that read at the same time: news wakes all of them, and others ask as well."""
 PER_PAGE = 100
 """Events of a page: what is told again at most."""
+
+
+class Feed(NamedTuple):
+    """What a stream tells: the cursor behind all there is now, and the page behind a cursor."""
+
+    newest: Callable[[], Awaitable[str]]
+    page: Callable[[str], Awaitable[Events]]
 
 
 class Streams:
@@ -33,6 +43,7 @@ class Streams:
     def __init__(self, news: News, *, most: int, per_partner: int, seconds: float) -> None:
         self._news, self._most, self._per_partner, self._seconds = news, most, per_partner, seconds
         self._open: Counter[str] = Counter()
+        self._turns = asyncio.Semaphore(_AT_ONCE)
         self._ended = False
         self._wakers: set[asyncio.Event] = set()
 
@@ -61,7 +72,21 @@ class Streams:
         for waker in self._wakers:
             waker.set()
 
-    async def told(
+    async def answer(self, partner: str, after: str | None, feed: Feed, good: Callable[[], bool]) -> Response:
+        """Return a stream to *partner* from *after* on, from now on without it, for as long as *good* says so.
+
+        The first page is read before, so that what is wrong has a status of its own. Raises Problem.
+        """
+        give_back = self.take(partner)
+        try:
+            start = await feed.newest() if after is None else after
+            first = await feed.page(start)
+        except BaseException:
+            give_back()
+            raise
+        return EventStream(self._told(first, feed.page, good), give_back)
+
+    async def _told(
         self, first: Events, page: Callable[[str], Awaitable[Events]], good: Callable[[], bool]
     ) -> AsyncGenerator[bytes]:
         """Yield what *page* gives from *first* on, until *good* says no, time is up, or a page raises Problem."""
@@ -79,13 +104,18 @@ class Streams:
                             yield b": still here\n\n"
                         continue
                     waker.clear()
-                    if self._ended or not good():
-                        return
                 before = events.next
                 try:
-                    events = await page(before)
+                    async with self._turns:
+                        events = await page(before)
                 except Problem as problem:
+                    if problem.code == "unavailable":
+                        await asyncio.sleep(_LOOK_SECONDS)
+                        waker.set()
+                        continue
                     yield _frame("problem", orjson.dumps({"code": problem.code, "detail": problem.detail}))
+                    return
+                if not good():
                     return
                 if text := frames(events, moved=events.next != before):
                     spoke = time.monotonic()

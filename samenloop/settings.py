@@ -140,9 +140,7 @@ class Edge(Model):
         10, gt=0, le=120, description="Kafka must have taken what was sent in that time, else 503"
     )
     shutdown_seconds: float = Field(10, gt=0, le=120, description="requests under way may take so long to finish")
-    public: bool = Field(
-        False, description="whoever has no API key may read what is PUBLIC; else strangers get nothing"
-    )
+    public: bool = Field(False, description="strangers, who have no API key, may read what is PUBLIC; else nothing")
     read_model: File | None = Field(
         None,
         description="SQLite file that reading is answered from, one per process, made from Kafka when it is gone;"
@@ -186,7 +184,7 @@ class Hub(Model):
     data_dir: File = Field(
         Path("build/data"),
         validate_default=True,
-        description="raw pages and held files; nothing the truth depends on",
+        description="raw pages, held files, read models; nothing the truth depends on",
     )
 
 

@@ -14,7 +14,7 @@ from edge.problems import KINDS, Problem
 from edge.queries import read_query
 from edge.read_model import Events
 from edge.services import EdgeServices, Services
-from edge.streaming import PER_PAGE, EventStream, page_answer, resumed_from
+from edge.streaming import PER_PAGE, Feed, page_answer, resumed_from
 from samenloop.visibility import Viewer
 
 router = APIRouter(prefix="/v1/alerts", tags=["alerts"])
@@ -51,13 +51,10 @@ async def stream(request: Request, services: Services, reader: MayRead) -> Respo
     async def page(since: str) -> Events:
         return await _page(services, reader.viewer, subscription, since, PER_PAGE)
 
-    give_back = services.streams.take(reader.viewer.oin)
-    try:
-        first = await page(after or await services.reads.ask(lambda model: model.alerts_cursor(reader.viewer)))
-    except BaseException:
-        give_back()
-        raise
-    return EventStream(services.streams.told(first, page, reader.still), give_back)
+    async def newest() -> str:
+        return await services.reads.ask(lambda model: model.alerts_cursor(reader.viewer))
+
+    return await services.streams.answer(reader.viewer.oin, after, Feed(newest, page), reader.still)
 
 
 async def _page(

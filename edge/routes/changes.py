@@ -1,4 +1,4 @@
-"""What happened to plans since: page by page from a cursor, or as a stream. The repair of every push that was missed."""
+"""What happened to plans since: page by page from a cursor, or as a stream. The repair of a push that was missed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edge.documented_reading import CHANGES, CHANGES_CURSOR, CHANGES_STREAM
 from edge.queries import read_query
 from edge.read_model import Events
 from edge.services import Services
-from edge.streaming import PER_PAGE, EventStream, page_answer, resumed_from
+from edge.streaming import PER_PAGE, Feed, page_answer, resumed_from
 
 router = APIRouter(prefix="/v1/changes", tags=["changes"])
 MayRead = Annotated[Reader, may_read()]
@@ -23,7 +23,7 @@ async def changes(request: Request, services: Services, reader: MayRead) -> Resp
     """Return what happened to plans that you may see, in order per plan, from the start without `after`.
 
     Keep `next` with what you stored and ask again with it. A page may be empty and still move on; `at_end` says that
-    this is all for now. A plan that you may no longer see comes once more as `plan-withdrawn`, by its id alone: drop it.
+    this is all for now. A plan that you may no longer see comes once more as `plan-withdrawn`, its id alone: drop it.
     """
     asked = read_query(request, "after", "limit")
     limit, after = asked.get("limit", 100), asked.get("after")
@@ -51,10 +51,7 @@ async def stream(request: Request, services: Services, reader: MayRead) -> Respo
     async def page(since: str) -> Events:
         return await services.reads.ask(lambda model: model.changes(reader.viewer, after=since, limit=PER_PAGE))
 
-    give_back = services.streams.take(reader.viewer.oin)
-    try:
-        first = await page(after or await services.reads.ask(lambda model: model.cursor(reader.viewer)))
-    except BaseException:
-        give_back()
-        raise
-    return EventStream(services.streams.told(first, page, reader.still), give_back)
+    async def newest() -> str:
+        return await services.reads.ask(lambda model: model.cursor(reader.viewer))
+
+    return await services.streams.answer(reader.viewer.oin, after, Feed(newest, page), reader.still)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 
 import orjson
@@ -105,9 +105,7 @@ async def items(request: Request, services: Services, reader: MayRead, collectio
 
 
 @router.get("/collections/{collection}/items/{item_id}", summary="One thing", **ITEM)
-async def item(
-    request: Request, services: Services, reader: MayRead, collection: Named, item_id: ItemId
-) -> Response:
+async def item(request: Request, services: Services, reader: MayRead, collection: Named, item_id: ItemId) -> Response:
     """Return one plan or finding. Its revision is the `ETag`: with `If-None-Match`, 304 while it is unchanged.
 
     Whether there is one that you may not see cannot be told from the answer.
@@ -124,10 +122,8 @@ async def item(
         if _matches(request, str(found.revision)):
             return Response(status_code=304, headers=headers)
     here = f"{services.base_url}/v1/collections/{name}"
-    links = [
-        _link(_address(f"{here}/items/{quote(item_id, safe='')}", dict(request.query_params)), "self", "this", GEO_JSON),
-        _link(here, "collection", TITLES[name][0]),
-    ]
+    itself = _address(f"{here}/items/{quote(item_id, safe='')}", dict(request.query_params))
+    links = [_link(itself, "self", "this", GEO_JSON), _link(here, "collection", TITLES[name][0])]
     body = found.feature[:-1] + b',"links":' + orjson.dumps(links) + b"}"
     return Response(body, media_type=GEO_JSON, headers=headers)
 
@@ -149,7 +145,7 @@ def _page(model: ReadModel, name: Collection, viewer: Viewer, asked: Mapping[str
 def _known(collection: str) -> Collection:
     if collection not in TITLES:
         raise Problem("not-found", KINDS["not-found"].meaning)
-    return cast(Collection, collection)
+    return collection
 
 
 def _described(services: EdgeServices, name: Collection) -> dict[str, Any]:

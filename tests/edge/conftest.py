@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 
+from samenloop.cli.tree import run
+from samenloop.contract import Codec
+from samenloop.localstack import LocalStack
+from samenloop.partners import add_partner
+from samenloop.settings import load_hub
+from tests.edge.processes import Play, Process, Sender, wait
 from tests.edge.scenes import Scene, make_scene
 
 
@@ -15,3 +23,35 @@ def scene() -> Iterator[Scene]:
     made = make_scene()
     yield made
     made.services.worker.shutdown()
+
+
+@pytest.fixture(scope="module")
+def play(local_stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Play:
+    """A hub with topics and schemas."""
+    path = tmp_path_factory.mktemp("hub") / "hub.yaml"
+    path.write_text(
+        f"kafka: {{bootstrap_servers: '{local_stack.bootstrap}', prefix: 'edge-{secrets.token_hex(4)}.'}}\n"
+        f"registry: {{url: '{local_stack.registry_url}'}}\n"
+        "edge: {port: 0, acknowledge_seconds: 3, requests_at_once: 1000, public: true}\nlogs: {form: json}\n"
+    )
+    assert run(["schemas", "register", "--config", str(path)]) == 0
+    assert run(["topics", "apply", "--config", str(path)]) == 0
+    hub = load_hub(path, {})
+    return Play(path, hub, Codec.from_registry(hub.registry.url, hub.kafka.prefix))
+
+
+@pytest.fixture(scope="module")
+def edge(play: Play) -> Iterator[Process]:
+    """An edge that outlives every test of this file, Kafka's absence included."""
+    with play.process("edge") as running:
+        yield running
+
+
+@pytest.fixture
+def sender(play: Play, edge: Process) -> Sender:
+    """A partner that nobody else is; the edge knows it."""
+    oin = f"00000099{secrets.randbelow(10**12):012d}"
+    _, key = add_partner(play.hub, play.codec, oin, "Waterschap", now=datetime.now(UTC))
+    made = Sender(play, oin, key)
+    wait(lambda: made.post(edge.url, {}).status_code == 400, "the edge knows the partner")
+    return made

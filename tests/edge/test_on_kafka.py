@@ -5,150 +5,27 @@ from __future__ import annotations
 import json
 import os
 import re
-import secrets
 import shutil
 import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
 from edge.documented import EVENT, OIN, REMOVAL
-from samenloop.cli.tree import run
-from samenloop.contract import Codec
 from samenloop.errors import Retry
 from samenloop.kafka import Publisher, read_topic
 from samenloop.localstack import LocalStack
 from samenloop.partners import add_key, add_partner, key_id, revoke_key
-from samenloop.settings import Hub, load_hub
 from samenloop.stage import Output
-from tests.edge.scenes import BATCH, STRUCTURED, event, feature
+from tests.edge.processes import Play, Process, Sender, run_example, wait
+from tests.edge.scenes import event, feature
 
 OTHER = "00000099000000001003"
-
-
-@dataclass
-class Process:
-    """One process of the hub as a container runs it, and what it has said."""
-
-    process: subprocess.Popen[bytes]
-    log: Path
-
-    def said(self) -> str:
-        return self.log.read_text()
-
-    @property
-    def url(self) -> str:
-        found = re.search(r'"url":"([^"]+)"', self.said())
-        assert found is not None, self.said()
-        return found[1]
-
-    @property
-    def metrics(self) -> str:
-        found = re.search(r'"address":"([^"]+)"', self.said())
-        assert found is not None
-        return httpx.get(f"{found[1]}/metrics").text
-
-
-@dataclass
-class Play:
-    """A hub of its own topics, shared by the tests: each speaks as a partner of its own."""
-
-    path: Path
-    hub: Hub
-    codec: Codec
-
-    @contextmanager
-    def process(self, *words: str) -> Iterator[Process]:
-        """Run a process until it is ready; it is gone at the end."""
-        log = self.path.with_name(f"{'-'.join(words)}-{secrets.token_hex(2)}.log")
-        command = [sys.executable, "-m", "samenloop.cli", "run", *words, "--config", str(self.path)]
-        with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=out) as process:
-            running = Process(process, log)
-            try:
-                wait(lambda: "process.ready" in running.said() or process.poll() is not None, f"{words} is ready")
-                yield running
-            finally:
-                if process.poll() is None:
-                    process.terminate()
-                    try:
-                        process.wait(20)
-                    except subprocess.TimeoutExpired:
-                        process.kill()
-
-
-@dataclass
-class Sender:
-    """One partner and its key."""
-
-    play: Play
-    oin: str
-    key: str
-
-    def own(self, sent: Any) -> Any:
-        """Return what is documented, as this partner's own."""
-        return json.loads(json.dumps(sent).replace(OIN, self.oin))
-
-    def post(self, url: str, body: Any, key: str | None = None) -> httpx.Response:
-        """Send an event or a batch of this partner's."""
-        content_type = BATCH if isinstance(body, list) else STRUCTURED
-        headers = {"authorization": f"Bearer {key or self.key}", "content-type": content_type}
-        return httpx.post(f"{url}/v1/events", content=json.dumps(self.own(body)), headers=headers, timeout=30)
-
-    def values(self, topic: str) -> list[Any]:
-        """Return what is on *topic* of this partner; None for a null value."""
-        found = [record for record in read_topic(self.play.hub.kafka, topic) if self.oin in record.key]
-        decode = self.play.codec.decode
-        return [None if one.value is None else decode(topic, one.value, one.headers) for one in found]
-
-
-def wait(condition: Callable[[], object], what: str, *, seconds: float = 60) -> None:
-    """Wait until something is so."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"not in {seconds} s: {what}"
-        time.sleep(0.1)
-
-
-@pytest.fixture(scope="module")
-def play(local_stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Play:
-    """A hub with topics and schemas."""
-    path = tmp_path_factory.mktemp("hub") / "hub.yaml"
-    path.write_text(
-        f"kafka: {{bootstrap_servers: '{local_stack.bootstrap}', prefix: 'edge-{secrets.token_hex(4)}.'}}\n"
-        f"registry: {{url: '{local_stack.registry_url}'}}\n"
-        "edge: {port: 0, acknowledge_seconds: 3, requests_at_once: 1000}\nlogs: {form: json}\n"
-    )
-    assert run(["schemas", "register", "--config", str(path)]) == 0
-    assert run(["topics", "apply", "--config", str(path)]) == 0
-    hub = load_hub(path, {})
-    return Play(path, hub, Codec.from_registry(hub.registry.url, hub.kafka.prefix))
-
-
-@pytest.fixture(scope="module")
-def edge(play: Play) -> Iterator[Process]:
-    """An edge that outlives every test of this file, Kafka's absence included."""
-    with play.process("edge") as running:
-        yield running
-
-
-@pytest.fixture
-def sender(play: Play, edge: Process) -> Sender:
-    """A partner that nobody else is; the edge knows it."""
-    oin = f"00000099{secrets.randbelow(10**12):012d}"
-    _, key = add_partner(play.hub, play.codec, oin, "Waterschap", now=datetime.now(UTC))
-    made = Sender(play, oin, key)
-    wait(lambda: made.post(edge.url, {}).status_code == 400, "the edge knows the partner")
-    return made
 
 
 def test_events_become_the_shared_truth(play: Play, edge: Process, sender: Sender) -> None:
@@ -199,8 +76,8 @@ def test_the_examples_of_the_page(edge: Process, sender: Sender, tmp_path: Path)
     own = PAGE.replace(OIN, sender.oin)
     shell, python = (re.findall(rf"```{language}\n(.*?)```", own, re.DOTALL) for language in ("sh", "python"))
 
-    said = [_run(["sh", "-ec", text], tmp_path, env) for text in shell]
-    printed = [_run([sys.executable, "-c", text], tmp_path, env) for text in python]
+    said = [run_example(["sh", "-ec", text], tmp_path, env) for text in shell]
+    printed = [run_example([sys.executable, "-c", text], tmp_path, env) for text in python]
 
     assert [json.loads(text)["refused"] for text in said] == [0, 0, 0]
     assert printed[0].splitlines() == [
@@ -210,12 +87,6 @@ def test_the_examples_of_the_page(edge: Process, sender: Sender, tmp_path: Path)
     assert printed[1] == "202\n"
     assert len(sender.values("plan-changes")) == 6
     assert len(sender.values("dead-letters")) == 1
-
-
-def _run(command: list[str], folder: Path, env: dict[str, str]) -> str:
-    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=60)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 def test_the_end_finishes_what_is_under_way(play: Play, sender: Sender) -> None:

@@ -119,7 +119,7 @@ ASKED: list[tuple[dict[str, str], list[str]]] = [
 
 @pytest.mark.parametrize(("query", "expected"), ASKED)
 def test_what_is_asked_for(quiet: Region, query: dict[str, str], expected: list[str]) -> None:
-    """Boxes in every CRS in its own order of axes, days with both ends, open ends; a limit above the most is the most."""
+    """Boxes in every CRS in its own order of axes, days with both ends, open ends; a large limit is the most."""
     assert ids(quiet.get(ITEMS, **query)) == expected
 
 

@@ -146,4 +146,3 @@ def test_a_wrong_last_id(region: Region) -> None:
 
     assert answer.status_code == 400
     assert answer.json()["errors"][0]["header"] == "Last-Event-ID"
-

@@ -90,7 +90,7 @@ def test_all_weeks_are_sent_and_a_repeat_is_the_same() -> None:
 
 
 def test_changes_are_read_page_by_page_from_the_cursor() -> None:
-    """Pages follow by `next` until `at_end`; what is removed or withdrawn is dropped; next time it goes on from there."""
+    """Pages follow by `next` until `at_end`; what is removed or withdrawn is dropped; the next pull goes on."""
     asked: list[str | None] = []
     state, removed, withdrawn = (f"nl.samenloop.plan-{kind}.v1" for kind in ("state-changed", "removed", "withdrawn"))
 
