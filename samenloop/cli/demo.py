@@ -19,8 +19,9 @@ from samenloop.errors import BadSettings, SamenloopError
 def demo(*, once: bool = False, lang: Literal["nl", "en"] = "en", folder: Path | None = None) -> None:
     """Play an invented region through a real hub on this machine, and tell what it finds.
 
-    Starts a Kafka and a registry on loopback, plays twelve weeks of exports of three organisations, and delivers to a
-    receiver that is down for a while. Nothing is left running, however it ends.
+    Starts a Kafka and a registry on loopback and plays twelve weeks: exports of three organisations, urgent works that
+    are pushed, a road register that is polled. It delivers to a receiver that is down for a while, and lets a system
+    that was offline catch up. Nothing is left running, however it ends.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What the hub ought to find and tell, worked out apart from it: exports to plans to the batch oracle, week by week.
+"""What the hub ought to find and tell, worked out apart from it: from exports and reports to plans to the batch oracle.
 
 Nothing here looks at what the running hub did. Only what must be told is expected; a change that is told as well
 (a shift of a finding that stays) is welcome but not demanded.
@@ -6,30 +6,47 @@ Nothing here looks at what the running hub did. Only what must be told is expect
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any
 
 from samenloop import plugins
-from samenloop.demo.region import SOURCES, WEEKS, exports, monday
-from samenloop.demo.workplace import EXPORTS
+from samenloop.demo.dispatch import RD, REQUESTS, SYSTEM, Report, Urgent
+from samenloop.demo.region import SOURCES, WATERSCHAP, WEEKS, exports, monday
+from samenloop.demo.roads import ROADS, publication
+from samenloop.demo.workplace import EXPORTS, PROFILE
 from samenloop.errors import Reject
-from samenloop.model import AlertReason, Phase, Plan, Severity
+from samenloop.geometry import to_model
+from samenloop.model import (
+    AlertReason,
+    Certainty,
+    EndKind,
+    Organisation,
+    Period,
+    Phase,
+    Plan,
+    Precision,
+    Severity,
+    TrafficImpact,
+    Visibility,
+)
 from samenloop.oracle import Expected, batch_findings
 from samenloop.rules import Rules
+from samenloop.rules.work_kinds import work_kind_uri
 from samenloop.source import Context, Page, Source, read_snapshot
 
 OVER = frozenset({Phase.CANCELLED, Phase.COMPLETED})
 _PUSHED = frozenset({Severity.WARNING, Severity.BLOCKING, Severity.UNKNOWN})
+_SHARED = frozenset({Visibility.PUBLIC, Visibility.PARTNERS})
 Told = tuple[str, AlertReason]
 """A subject (finding or plan id) and why its subscriber hears of it."""
 
 
 @dataclass(slots=True)
-class Organisation:
-    """What one organisation's exports amount to so far: a plan that is absent is gone only after some weeks."""
+class Sender:
+    """What one source's exports amount to so far: a plan that is absent is gone only after some weeks."""
 
     source: Source[Any]
     plans: dict[str, Plan] = field(default_factory=dict)
@@ -61,15 +78,45 @@ def truth(folder: Path, rules: Rules) -> Iterator[tuple[dict[str, Plan], dict[st
 
     *folder* holds each organisation's profile.
     """
-    connector = plugins.load("sources", "file-snapshots")
-    organisations = {
-        name: Organisation(connector().open(folder / name / "profile.yaml", Context({}))) for name in SOURCES
-    }
+    senders = {name: _sender(folder, name, "file-snapshots") for name in SOURCES}
+    roads = _sender(folder, ROADS, "ndw-datex")
+    pushed: dict[str, Plan] = {}
     for week in range(1, WEEKS + 1):
         for export in exports(week):
-            organisations[export.source].take(export.body, f"{EXPORTS}/{export.file_name}", week)
-        plans = {plan_id: plan for one in organisations.values() for plan_id, plan in one.plans.items()}
+            senders[export.source].take(export.body, f"{EXPORTS}/{export.file_name}", week)
+        published = publication(week)
+        if published is not None:
+            roads.take(published, ROADS, week)
+        for report in REQUESTS[week].reports if week in REQUESTS and not REQUESTS[week].again else ():
+            pushed.pop(report.plan_id, None)
+            if report.works is not None:
+                pushed[report.plan_id] = _reported(report, report.works)
+        plans = {key: plan for one in (*senders.values(), roads) for key, plan in one.plans.items()} | pushed
         yield plans, batch_findings(plans, rules, monday(week))
+
+
+def _sender(folder: Path, name: str, connector: str) -> Sender:
+    return Sender(plugins.load("sources", connector)().open(folder / name / PROFILE, Context({})))
+
+
+def _reported(report: Report, works: Urgent) -> Plan:
+    """Return the plan that a pushed report means, without what reads it at the hub."""
+    days = date.fromisoformat(works.start), date.fromisoformat(works.end)
+    return Plan(
+        id=report.plan_id,
+        system=SYSTEM,
+        local_id=report.number,
+        owner=Organisation(*WATERSCHAP),
+        title=works.title,
+        phase=Phase.EXECUTION,
+        certainty=Certainty.FIXED,
+        visibility=Visibility(works.visibility),
+        period=Period(*days, Precision.DAY, EndKind.GIVEN),
+        geometry=to_model(works.place.polygon(), RD),
+        work_kinds=(work_kind_uri(works.kind),),
+        ground_disturbing=True,
+        traffic_impact=TrafficImpact.CLOSED,
+    )
 
 
 def expected_alerts(folder: Path, rules: Rules, subscriber_oin: str) -> list[Told]:
@@ -78,13 +125,19 @@ def expected_alerts(folder: Path, rules: Rules, subscriber_oin: str) -> list[Tol
     known: set[str] = set()
     for week, (plans, findings) in enumerate(truth(folder, rules), 1):
         news = {key for key, found in findings.items() if _pushed(found)}
-        news |= {key for key, plan in plans.items() if plan.owner.oin != subscriber_oin and plan.phase not in OVER}
+        others = {key: plan for key, plan in visible(plans, subscriber_oin).items() if plan.owner.oin != subscriber_oin}
+        news |= {key for key, plan in others.items() if plan.phase not in OVER}
         still = {key for key in known if key in findings or (key in news)}
         if week > 1:
             told += [(key, AlertReason.ENDED) for key in sorted(known - still)]
             told += [(key, AlertReason.NEW) for key in sorted(news - known)]
         known = still | news
     return told
+
+
+def visible(plans: Mapping[str, Plan], oin: str) -> dict[str, Plan]:
+    """Return those of *plans* that a partner may see: its own, and what is for partners or for everybody."""
+    return {key: plan for key, plan in plans.items() if plan.owner.oin == oin or plan.visibility in _SHARED}
 
 
 def _pushed(found: Expected) -> bool:

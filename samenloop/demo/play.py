@@ -1,40 +1,42 @@
-"""Plays the invented region through a real hub: Kafka, registry, every part in a process of its own, and a partner.
+"""Plays the invented region through a real hub: Kafka, registry, every part in a process of its own, and partners.
 
-Twelve weeks of exports fall into the folders that the sources poll; each week waits until the hub has read it all. The
-partner's receiver is down for a while in the middle. In the end what the hub holds and told is compared with what the
+Twelve weeks of exports fall into the folders that the sources poll, urgent works are pushed to the hub, a road register
+is polled; each week waits until the hub has read it all. One partner's receiver is down for a while in the middle, and
+another's system, which asks for changes, is offline. In the end what the hub holds and told is compared with what the
 batch oracle expects. Nothing outlives the process that plays.
 """
 
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 
 from samenloop import clock
 from samenloop.contract import TOPICS, Codec
 from samenloop.contract.registry import register_schemas
-from samenloop.demo import story
-from samenloop.demo.expected import Told, expected_alerts, missing, truth
-from samenloop.demo.region import GEMEENTE, RECEIVER_DOWN, TOWN, WEEKS, monday
+from samenloop.demo import closing, story
+from samenloop.demo.cast import Cast, Stage
+from samenloop.demo.client import HubClient
+from samenloop.demo.feed import RoadFeed
+from samenloop.demo.puller import Puller
+from samenloop.demo.pusher import Pusher
+from samenloop.demo.region import GEMEENTE, NETBEHEERDER, OFFLINE, RECEIVER_DOWN, TOWN, WATERSCHAP, WEEKS, monday
+from samenloop.demo.roads import ROADS, publication
 from samenloop.demo.screen import Screen
-from samenloop.demo.watch import View, Watch
-from samenloop.demo.workplace import EXPORTS, SETTINGS, drop, furnish
+from samenloop.demo.watch import Watch
+from samenloop.demo.workplace import drop, furnish
 from samenloop.errors import SamenloopError
 from samenloop.kafka import apply_topics
 from samenloop.localstack import LocalStack
-from samenloop.model import AlertReason, Conflict, Opportunity
-from samenloop.notify import FIRST_LOAD
-from samenloop.oracle import batch_findings, differences
+from samenloop.localstack.ports import free_ports
+from samenloop.model import Conflict
 from samenloop.partners import add_partner
 from samenloop.receiver import Receiver
-from samenloop.rules import Language, Rules, load_rules
+from samenloop.rules import Language, load_rules
 from samenloop.settings import Hub, load_hub
 from samenloop.subscription_life import ask_now, begin
 from samenloop.subscriptions import wish_of
@@ -48,34 +50,24 @@ class _Stopped(Exception):
     """Somebody wants it to end before it is over."""
 
 
-@dataclass(slots=True)
-class Cast:
-    """Everything that is there while it plays."""
-
-    folder: Path
-    hub: Hub
-    codec: Codec
-    rules: Rules
-    receiver: Receiver
-    supervisor: Supervisor
-    screen: Screen
-    language: Language
-    broker_up: datetime
-    stopping: threading.Event = field(default_factory=threading.Event)
-    said: deque[str] = field(default_factory=lambda: deque(maxlen=40))
-    """What the parts said last, for when something goes wrong."""
-
-
 def play(folder: Path, parts_of: Callable[[Hub, Path], Sequence[Part]], *, once: bool, language: Language) -> int:
     """Play in the empty *folder*; return 0, or 1 when not everything came as expected (*once*), 130 when interrupted.
 
     *parts_of* gives the processes of a hub. Without *once* it stays up until a signal. Raises BadSettings and Retry
     when it cannot begin.
     """
-    with Screen() as screen, LocalStack(folder / "local", tell=screen.say) as stack, Receiver() as receiver:
+    with (
+        Screen() as screen,
+        LocalStack(folder / "local", tell=screen.say) as stack,
+        Receiver() as receiver,
+        RoadFeed() as feed,
+    ):
         broker_up = clock.now()
         screen.say(f"Kafka at {stack.bootstrap}, schema registry at {stack.registry_url}")
-        settings = furnish(folder, bootstrap=stack.bootstrap, registry_url=stack.registry_url)
+        (port,) = free_ports(1)
+        settings = furnish(
+            folder, bootstrap=stack.bootstrap, registry_url=stack.registry_url, feed_url=feed.url, edge_port=port
+        )
         hub = load_hub(settings, {})
         topics = _prepare(hub)
         screen.say(f"Schemas registered, {topics} topics made; the hub starts")
@@ -83,7 +75,7 @@ def play(folder: Path, parts_of: Callable[[Hub, Path], Sequence[Part]], *, once:
         said: deque[str] = deque(maxlen=40)
         supervisor = Supervisor(parts_of(hub, settings), tell=lambda name, line: said.append(f"{name} | {line}"))
         rules = load_rules(hub.hub.rules)
-        cast = Cast(folder, hub, codec, rules, receiver, supervisor, screen, language, broker_up, said=said)
+        cast = Cast(folder, hub, codec, rules, receiver, feed, supervisor, screen, language, broker_up, said=said)
         return asyncio.run(_run(cast, once=once))
 
 
@@ -96,14 +88,20 @@ def _prepare(hub: Hub) -> int:
     return len(TOPICS)
 
 
-def _subscribe(cast: Cast) -> None:
-    """Admit the municipality and subscribe it to the whole town."""
+def _admit(cast: Cast) -> tuple[Pusher, Puller]:
+    """Admit the partners, subscribe the municipality to the whole town, return the systems that push and pull."""
     hub, codec, (oin, name) = cast.hub, cast.codec, GEMEENTE
     add_partner(hub, codec, oin, name, now=clock.now())
     area = {"bbox": TOWN, "crs": "EPSG:28992"}
     wish = wish_of({"subscriber": oin, "sink": cast.receiver.url, "area": area})
     _, cast.receiver.secret = begin(hub, codec, wish, ask_now(hub, wish.sink), now=clock.now())
     cast.screen.say(f"{name} is told at {cast.receiver.url} of what concerns the town")
+    _, push_key = add_partner(hub, codec, *WATERSCHAP, now=clock.now())
+    cast.screen.say(f"{WATERSCHAP[1]} pushes urgent works to {cast.edge_url}/v1/events")
+    _, pull_key = add_partner(hub, codec, *NETBEHEERDER, now=clock.now())
+    cast.screen.say(f"{NETBEHEERDER[1]} asks {cast.edge_url}/v1/changes what is new")
+    clients = (HubClient(cast.edge_url, key, cast.stopping) for key in (push_key, pull_key))
+    return Pusher(next(clients)), Puller(next(clients))
 
 
 async def _run(cast: Cast, *, once: bool) -> int:
@@ -120,7 +118,7 @@ async def _run(cast: Cast, *, once: bool) -> int:
         try:
             code = _act(cast)
             if code == DONE and not once:
-                _addresses(cast)
+                closing.addresses(cast)
         finally:
             if once or code != DONE:
                 loop.call_soon_threadsafe(stop.set)
@@ -142,37 +140,43 @@ async def _run(cast: Cast, *, once: bool) -> int:
 def _act(cast: Cast) -> int:
     """Play all weeks, tell what was found, and say whether it is what was expected."""
     watch = Watch(cast.hub, cast.codec)
+    stage = None
     try:
-        _subscribe(cast)
+        stage = Stage(watch, *_admit(cast))
         for week in range(1, WEEKS + 1):
-            _week(cast, watch, week)
-        problems = _conclude(cast, watch)
+            _week(cast, stage, week)
+        problems = _conclude(cast, stage)
         cast.screen.still()
-        _tell(cast, watch.view)
+        closing.tell(cast, stage)
     except _Stopped:
         return INTERRUPTED
     except SamenloopError as error:
+        if cast.stopping.is_set():
+            return INTERRUPTED
         problems = [str(error)]
     finally:
-        watch.close()
+        (stage or watch).close()
     for problem in problems:
         cast.screen.say(f"NOT AS EXPECTED: {problem}", "red")
     return FAILED if problems else DONE
 
 
-def _week(cast: Cast, watch: Watch, week: int) -> None:
-    """Let one week's exports fall, wait until the hub has read them, and say what they brought."""
-    screen, view = cast.screen, watch.view
+def _week(cast: Cast, stage: Stage, week: int) -> None:
+    """Let one week happen, wait until the hub has read it all, and say what it brought."""
+    screen, watch, view = cast.screen, stage.watch, stage.watch.view
     if week == RECEIVER_DOWN[0]:
         cast.receiver.down = True
         screen.say(f"  ! The receiver of {GEMEENTE[1]} goes down; its alerts wait.", "yellow")
     if week == RECEIVER_DOWN[1]:
         cast.receiver.down = False
         screen.say(f"  ! The receiver of {GEMEENTE[1]} is back; it gets what it missed.", "yellow")
+    if week == OFFLINE[0]:
+        screen.say(f"  ! The system of {NETBEHEERDER[1]} goes offline and asks for nothing.", "yellow")
     before = dict(view.findings)
-    drop(cast.folder, week)
-    if not _wait(cast, watch, lambda: watch.settled(week), _WEEK_SECONDS):
+    _happen(cast, stage, week)
+    if not _wait(cast, stage, lambda: watch.settled(week, pushed=stage.pusher.accepted), _WEEK_SECONDS):
         screen.say(f"Week {week} was not read within {_WEEK_SECONDS:.0f} s; it goes on.", "red")
+    _pull(cast, stage, week)
     conflicts = sum(isinstance(finding, Conflict) for finding in view.open())
     screen.say(
         f"Week {week:2} · {monday(week):%d-%m-%Y} · {view.states} plan states · {conflicts} conflicts and "
@@ -187,12 +191,32 @@ def _week(cast: Cast, watch: Watch, week: int) -> None:
         screen.say(line)
 
 
-def _wait(cast: Cast, watch: Watch, done: Callable[[], bool], seconds: float) -> bool:
+def _happen(cast: Cast, stage: Stage, week: int) -> None:
+    """Let exports fall, the road register publish, and reports be pushed, each where *week* has any."""
+    drop(cast.folder, week)
+    if body := publication(week):
+        cast.feed.publish(body, week)
+        cast.screen.say(f"  ~ {ROADS} has a new publication.", "dim")
+    if pushed := stage.pusher.push(week):
+        cast.screen.say(f"  > {WATERSCHAP[1]} pushed {pushed}.", "dim")
+
+
+def _pull(cast: Cast, stage: Stage, week: int) -> None:
+    """Let the network operator's system ask for changes, unless it is offline."""
+    if OFFLINE[0] <= week < OFFLINE[1]:
+        return
+    count = stage.puller.pull()
+    if week == OFFLINE[1]:
+        stage.puller.caught_up = count
+        cast.screen.say(f"  ! The system of {NETBEHEERDER[1]} is back and reads {count} changes.", "yellow")
+
+
+def _wait(cast: Cast, stage: Stage, done: Callable[[], bool], seconds: float) -> bool:
     """Keep watching until *done*; False when it takes too long. Raises _Stopped."""
     deadline = time.monotonic() + seconds
     while True:
-        watch.look()
-        cast.screen.show(watch.view, cast.supervisor.status, down=cast.receiver.down)
+        stage.watch.look()
+        cast.screen.show(stage.watch.view, cast.supervisor.status, down=cast.receiver.down)
         if cast.stopping.is_set():
             raise _Stopped
         if done():
@@ -202,80 +226,8 @@ def _wait(cast: Cast, watch: Watch, done: Callable[[], bool], seconds: float) ->
         cast.stopping.wait(0.1)
 
 
-def _conclude(cast: Cast, watch: Watch) -> list[str]:
+def _conclude(cast: Cast, stage: Stage) -> list[str]:
     """Wait until all is as expected, and return what is not."""
-    wanted = expected_alerts(cast.folder, cast.rules, GEMEENTE[0])
-    *_, (plans, _) = truth(cast.folder, cast.rules)
-
-    def problems() -> list[str]:
-        view = watch.view
-        oracle = batch_findings(plans, cast.rules, monday(WEEKS), revisions=view.revisions)
-        return [*_undelivered(cast, view), *_untold(view, wanted), *differences(view.open(), oracle)]
-
-    _wait(cast, watch, lambda: not problems(), _END_SECONDS)
+    problems = closing.verdict(cast, stage)
+    _wait(cast, stage, lambda: not problems(), _END_SECONDS)
     return problems()
-
-
-def _undelivered(cast: Cast, view: View) -> list[str]:
-    """Every alert has exactly one final receipt, and the receiver has it."""
-    final, had = view.final(), cast.receiver.ids
-    lines = []
-    for alert_id, alert in view.alerts.items():
-        if final[alert_id] != 1:
-            lines.append(f"alert {alert.sequence} ({alert.event_type}) has {final[alert_id]} final receipts")
-        elif str(alert_id) not in had:
-            lines.append(f"alert {alert.sequence} ({alert.event_type}) has a receipt, but the receiver lacks it")
-    return lines
-
-
-def _untold(view: View, wanted: Sequence[Told]) -> list[str]:
-    alerts = sorted(view.alerts.values(), key=lambda alert: alert.sequence)
-    lines = [
-        f"no alert said {reason.value} of {subject}"
-        for subject, reason in missing(
-            wanted, [(alert.subject_id, alert.reason) for alert in alerts if alert.reason is not AlertReason.CHANGED]
-        )
-    ]
-    if not any(alert.event_type == FIRST_LOAD for alert in alerts):
-        lines.append("no summary was told of the first week")
-    return lines
-
-
-def _tell(cast: Cast, view: View) -> None:
-    """Say in plain words what was found, and what came of it."""
-    say, heads = cast.screen.say, story.heads(cast.language)
-    for title, kind in (("conflicts", Conflict), ("chances", Opportunity)):
-        say()
-        say(heads[title], "bold")
-        found = story.ordered([finding for finding in view.open() if isinstance(finding, kind)])
-        for finding in found:
-            say()
-            for line in story.told(finding, view.plans, cast.language, cast.rules):
-                say(line)
-        if not found:
-            say(f"   {heads['none']}")
-    messages = cast.receiver.messages
-    say()
-    receiver = cast.receiver
-    say(
-        f"{len(view.alerts)} alerts, {view.delivered()} delivered; the receiver holds {len(receiver.ids)} different "
-        f"ones, each with a good signature, and refused {receiver.refused}."
-    )
-    if messages:
-        first = (messages[0].at - cast.broker_up).total_seconds()
-        say(f"The first alert arrived {first:.0f} s after the broker was up.")
-
-
-def _addresses(cast: Cast) -> None:
-    """Say where everything is while it stays up."""
-    say = cast.screen.say
-    say()
-    say("Everything stays up until Ctrl-C:", "bold")
-    say(f"  Kafka            {cast.hub.kafka.bootstrap_servers} (topics begin with {cast.hub.kafka.prefix})")
-    say(f"  schema registry  {cast.hub.registry.url}")
-    say(f"  receiver         {cast.receiver.url}")
-    say(f"  settings         {cast.folder / SETTINGS}")
-    for name in cast.hub.sources:
-        say(f"  exports          {cast.folder / name / EXPORTS}")
-    for name, status in cast.supervisor.status.items():
-        say(f"  {name:16} {status.address}/metrics" if status.address else f"  {name:16} {status.state.value}")

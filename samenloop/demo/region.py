@@ -18,8 +18,9 @@ from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
 
-from pyproj import Transformer
 from shapely import Point, Polygon, transform
+
+from samenloop.geometry import CRS84, transformer
 
 WEEKS = 12
 FIRST_MONDAY = date(2027, 1, 4)
@@ -27,6 +28,8 @@ BROKEN_WEEK = 5
 """The municipality's export of this week is an error page: it must remove nothing."""
 RECEIVER_DOWN = (6, 8)
 """The subscribed partner's receiver is down from the first of these weeks until before the second."""
+OFFLINE = (4, 10)
+"""The system that pulls is offline from the first of these weeks until before the second."""
 
 GEMEENTE = ("00000099000000001001", "Gemeente Havervoort")
 WATERSCHAP = ("00000099000000001002", "Waterschap De Wetering")
@@ -334,7 +337,7 @@ def _feature(geometry: Polygon, properties: Mapping[str, str]) -> dict[str, Any]
 
 
 def _gemeente(week: int) -> bytes:
-    to_wgs84 = Transformer.from_crs("EPSG:28992", "OGC:CRS84", always_xy=True)
+    to_wgs84 = transformer("EPSG:28992", CRS84)
     features = []
     for work in _lines(GEMEENTE_WORKS, week):
         place = transform(work.place.polygon(), to_wgs84.transform, interleaved=False)

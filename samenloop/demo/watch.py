@@ -12,6 +12,7 @@ from uuid import UUID
 
 from samenloop.contract import Codec
 from samenloop.demo.region import FIRST_MONDAY, SOURCES
+from samenloop.demo.roads import ROADS, latest
 from samenloop.errors import Retry
 from samenloop.kafka.groups import group_lag
 from samenloop.kafka.tail import Tail
@@ -50,7 +51,7 @@ class SourceView:
 class View:
     """What the topics add up to."""
 
-    sources: dict[str, SourceView] = field(default_factory=lambda: {name: SourceView() for name in SOURCES})
+    sources: dict[str, SourceView] = field(default_factory=lambda: {name: SourceView() for name in (*SOURCES, ROADS)})
     changes: int = 0
     states: int = 0
     plans: dict[str, Plan] = field(default_factory=dict)
@@ -94,12 +95,14 @@ class Watch:
             self._heard_at = time.monotonic()
         return bool(records)
 
-    def settled(self, week: int) -> bool:
-        """Say whether every source delivered *week* and every stage has read all there is."""
-        sources = self.view.sources.values()
-        if any(source.week < week for source in sources):
+    def settled(self, week: int, *, pushed: int) -> bool:
+        """Say whether every source delivered *week*, *pushed* changes came, and every stage has read all there is."""
+        due = {**dict.fromkeys(SOURCES, week), ROADS: latest(week)}
+        sources = self.view.sources
+        if any(sources[name].week < expected for name, expected in due.items()):
             return False
-        if self.view.changes < sum(source.created + source.updated + source.removed for source in sources):
+        told = sum(source.created + source.updated + source.removed for source in sources.values())
+        if self.view.changes < told + pushed:
             return False  # the account of a poll came before its changes
         if time.monotonic() - self._heard_at < _QUIET_SECONDS:
             return False

@@ -51,6 +51,7 @@ def test_it_ends_by_itself_with_everything_delivered(tmp_path: Path) -> None:
     assert "its export is refused, nothing is removed" in said
     assert "→ Solved if" in said
     assert "→ Gain: if" in said
+    assert all(said.count(f"\n{way}: ") == 1 for way in ("Alerted", "Pushed", "Polled", "Pulled"))
     assert "The first alert arrived" in said
     assert _belonging_to(folder) == []
 
@@ -71,6 +72,6 @@ def test_nothing_is_left_running(tmp_path: Path, number: signal.Signals) -> None
     demo.send_signal(number)
     demo.communicate(timeout=60)
 
-    assert running >= 9, (demo.returncode, "".join(said))
+    assert running >= 11, (demo.returncode, "".join(said))
     assert _until(lambda: _belonging_to(folder) == [], 15)
     assert demo.returncode != 0
