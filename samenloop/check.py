@@ -32,8 +32,9 @@ def check(
 ) -> list[Finding]:
     """Return every finding among *plans* on *today*: gravest conflicts first, then opportunities, then INFO.
 
-    Those between them and *restrictions* included. Of plans or restrictions with one id the last counts. *metric_crs* is the CRS in metres to measure in (`EPSG:28992`); without it the
-    one that fits the plans. Raises Reject for a geometry that cannot be read.
+    Those between them and *restrictions* included. Of plans or restrictions with one id the last counts. *metric_crs*
+    is the CRS in metres to measure in (`EPSG:28992`); without it the one that fits the plans. Raises Reject for a
+    geometry that cannot be read.
     """
     of_plans = {plan.id: plan for plan in plans}
     of_zones = {restriction.id: restriction for restriction in restrictions}
@@ -64,7 +65,10 @@ def to_text(found: Sequence[Finding], plans: Mapping[str, Subject], rules: Rules
         for severity in (Severity.BLOCKING, Severity.WARNING, Severity.INFO)
     )
     summary = words.summary.format(
-        plans=sum(isinstance(plan, Plan) for plan in plans.values()), conflicts=conflicts.total(), counts=counts, chances=len(found) - conflicts.total()
+        plans=sum(isinstance(plan, Plan) for plan in plans.values()),
+        conflicts=conflicts.total(),
+        counts=counts,
+        chances=len(found) - conflicts.total(),
     )
     return "\n".join([*lines, summary])
 

@@ -1,8 +1,9 @@
 """The fingerprint of the content of a plan or a restriction: SHA-256 of its canonical JSON text.
 
 Left out: nulls, empty arrays, values equal to their schema default (else every new field would change every hash),
-`confirmed_at`, `source_version`, `source_fields`, and what the hub gives a restriction. Strings are NFC, set-like arrays sorted, and the geometry stands in
-the source's own CRS, rounded to whole millimetres or 1e-8 degrees. The text is RFC 8785 JSON.
+`confirmed_at`, `source_version`, `source_fields`, and what the hub gives a restriction. Strings are NFC, set-like
+arrays sorted, and the geometry stands in the source's own CRS, rounded to whole millimetres or 1e-8 degrees. The text
+is RFC 8785 JSON.
 """
 
 from __future__ import annotations
@@ -25,8 +26,7 @@ from samenloop.model import Plan, Restriction
 LEFT_OUT = frozenset({"confirmed_at", "source_version", "source_fields"})
 _BY_THE_HUB = frozenset({"revision", "content_hash", "recorded_at", "geometry"})
 SET_LIKE = frozenset(
-    {"parties", "audience", "work_kinds", "assets", "relations", "references", "work_periods"}
-    | {"exempt_work_kinds"}
+    {"parties", "audience", "work_kinds", "assets", "relations", "references", "work_periods"} | {"exempt_work_kinds"}
 )
 _DUMPS = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
 _PLAIN_FROM, _PLAIN_TO = 1e-4, 2.0**53
@@ -57,7 +57,7 @@ def restriction_hash(restriction: Restriction) -> bytes:
     form: Form = {"geometry": shape}
     for name, default in items:
         value = getattr(restriction, name)
-        if value is not None and value != default and value != ():
+        if value is not None and value not in (default, ()):
             form[name] = _converter(name)(value)
     return sha256(_write(form)).digest()
 

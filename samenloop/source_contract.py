@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
-from samenloop.content_hash import content_hash
 from samenloop.contract import Codec
 from samenloop.errors import Held, Reject, Retry
 from samenloop.identity import plan_id, system_oin
 from samenloop.model import ChangeKind
+from samenloop.reported import hash_of
 from samenloop.snapshots import Memory, Speaker, diff
 from samenloop.source import Page, Raw, Source, read_snapshot, taken_at
 from samenloop.source_account import change_output
@@ -67,7 +67,7 @@ def _plans_fit_the_contract(source: Source[RawT], page: Page) -> None:
         assert plan.id == plan_id(source.system, record.local_id)
         assert plan.system == source.system
         assert plan.owner.oin and plan.title
-        assert len(content_hash(plan)) == len(record.fingerprint) == 32
+        assert len(hash_of(plan)) == len(record.fingerprint) == 32
     found = diff(Memory(), snapshot, speaker=speaker, guards=source.guards, now=page.taken_at, released=True)
     assert {change.change for change in found.changes} <= {ChangeKind.SNAPSHOT}
     assert found.counts.read == len(snapshot.records) + len(snapshot.rejected)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from samenloop.model import Clearance, Plan, Visibility
+from samenloop.model import Clearance, Plan, Subject, Visibility
 
 CLEARANCES: tuple[Clearance, ...] = (Clearance.PUBLIC, Clearance.PARTNERS, Clearance.GROUP, Clearance.RESTRICTED)
 """From the least to the most that may be seen."""
@@ -44,12 +44,12 @@ def may_see(
     return viewer_oin == owner_oin or clearance in _OTHERS.get(plan_visibility, frozenset())
 
 
-def may_see_plan(plan: Plan, viewer_oin: str, clearance: Clearance) -> bool:
-    """Say whether the viewer may see *plan*."""
+def may_see_plan(plan: Subject, viewer_oin: str, clearance: Clearance) -> bool:
+    """Say whether the viewer may see *plan*, or a restriction."""
     return may_see(plan.visibility, plan.owner.oin, plan.audience, viewer_oin, clearance)
 
 
-def may_see_all(plans: Iterable[Plan], viewer_oin: str, clearance: Clearance) -> bool:
+def may_see_all(plans: Iterable[Subject], viewer_oin: str, clearance: Clearance) -> bool:
     """Say whether the viewer may see a finding between *plans*: only one who may see every one of them."""
     return all(may_see_plan(plan, viewer_oin, clearance) for plan in plans)
 
@@ -59,7 +59,7 @@ def lower(one: Clearance, other: Clearance) -> Clearance:
     return min(one, other, key=CLEARANCES.index)
 
 
-def strictest(plans: Iterable[Plan]) -> Visibility:
+def strictest(plans: Iterable[Subject]) -> Visibility:
     """Return the strictest visibility among *plans*; RESTRICTED when there is none."""
     return min((plan.visibility for plan in plans), key=_STRICTEST_FIRST.index, default=Visibility.RESTRICTED)
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from samenloop.detection.findings import Side
 from samenloop.geometry import Shapes
-from samenloop.model import Certainty, Precision, Visibility
 from samenloop.identity import is_restriction
+from samenloop.model import Certainty, Precision, Visibility
 from samenloop.rules import Gone, Subject, Zone, same_owner
 from samenloop.rules.judge import FROZEN, LINKED, LOW_SCORE, NO_OVERLAP, NOT_NEAR, SAME_OWNER, SUPERSEDED, TOO_SMALL
 from samenloop.rules.subject import CANCELLED, DELETED, GEOMETRY_LOST, NOT_MATCHED, OVER, PERIOD_LOST, Times
@@ -178,6 +178,7 @@ class PlanTable:
         times = extra.times if extra is not None and extra.times is not None else None
         if times is None:
             times = Times(spans, ((start, known_end),) if bits & ASSUMED else spans, bool(bits & OPEN_END))
+        judged_by, work_kinds = self._traits[traits]
         return Subject(
             self.ids[slot],
             revision,
@@ -192,7 +193,8 @@ class PlanTable:
             _CERTAINTIES[certainty],
             None if earliest == _NEVER else earliest,
             None if latest == _NEVER else latest,
-            *self._traits[traits],
+            judged_by,
+            work_kinds,
             bool(bits & GROUND),
             bool(bits & GROUND_ASSUMED),
             bool(bits & TRAFFIC),
@@ -222,7 +224,7 @@ class PlanTable:
         return start, np.where(running & (start <= today) & (end < today), np.int32(today), end)
 
     def groups(self, slots: Slots, *, skip_same_owner: bool) -> NDArray[np.int64]:
-        """Return a number per owner, -1 where pairs of one owner are judged or the owner is unknown; zones share one."""
+        """Return a number per owner, -1 where pairs of one owner are judged or it is unknown; zones share one."""
         groups = self._owner_groups(slots) if skip_same_owner else np.full(len(slots), -1, dtype=np.int64)
         if self.zones:
             groups[np.isin(slots, list(self.zones))] = _ZONES

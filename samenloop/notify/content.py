@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from samenloop import visibility
-from samenloop.model import Clearance, Conflict, Finding, Payload, Plan, SubscriberRole
+from samenloop.model import Clearance, Conflict, Finding, Payload, Plan, Subject, SubscriberRole
 from samenloop.notify.interest import Interest
 from samenloop.rules import Rules, remedy_sentences, sentence
 from samenloop.rules.configuration import Language
@@ -36,7 +36,7 @@ class Words:
         self,
         interest: Interest,
         finding: Finding,
-        plans: Mapping[str, Plan],
+        plans: Mapping[str, Subject],
         *,
         role: SubscriberRole,
         changes: Sequence[str],
@@ -63,7 +63,7 @@ class Words:
         """Return the data of an alert on a plan that is gone: what the subscriber knew it by."""
         return _text(interest, {"plan": self._participant(interest, plan.id, plan), "changes": ["removed"]})
 
-    def summary(self, interest: Interest, findings: Iterable[tuple[Finding, Mapping[str, Plan]]], plans: int) -> str:
+    def summary(self, interest: Interest, findings: Iterable[tuple[Finding, Mapping[str, Subject]]], plans: int) -> str:
         """Return the data of the summary after a first load: counts, and the worst findings in a sentence each."""
         found = sorted(findings, key=_worst_first)
         conflicts = [f for f, _ in found if isinstance(f, Conflict)]
@@ -90,7 +90,7 @@ class Words:
                 break
         return orjson.dumps(data).decode()
 
-    def _participant(self, interest: Interest, plan_id: str, plan: Plan | None) -> dict[str, Any]:
+    def _participant(self, interest: Interest, plan_id: str, plan: Subject | None) -> dict[str, Any]:
         if plan is None:
             return {"id": plan_id}
         seen: dict[str, Any] = {
@@ -100,7 +100,7 @@ class Words:
             "period": self._to_json(plan.period),
             "own": plan.owner.oin == interest.oin,
         }
-        if plan.contact is not None and interest.clearance is not Clearance.PUBLIC:
+        if isinstance(plan, Plan) and plan.contact is not None and interest.clearance is not Clearance.PUBLIC:
             seen["contact"] = self._to_json(plan.contact)
         return seen
 
@@ -122,7 +122,7 @@ def _text(interest: Interest, data: dict[str, Any]) -> str | None:
     return text.decode() if len(text) <= LARGEST_DATA else None
 
 
-def _worst_first(item: tuple[Finding, Mapping[str, Plan]]) -> tuple[int, float, str]:
+def _worst_first(item: tuple[Finding, Mapping[str, Subject]]) -> tuple[int, float, str]:
     finding = item[0]
     if isinstance(finding, Conflict):
         return _SEVERITY_ORDER.index(finding.severity.value), 0.0, str(finding.id)

@@ -141,7 +141,9 @@ class Ban(ZoneRule):
     min_overlap_m: NonNegativeFloat = Field(description="the same for a line, in metres")
     min_overlap_days: PositiveInt = Field(description="fewest days in common")
     default_years: PositiveInt = Field(description="length of a moratorium without an end")
-    notice_days: NonNegativeInt = Field(description="a zone that is proposed later than this before it begins is flagged")
+    notice_days: NonNegativeInt = Field(
+        description="a zone that is proposed later than this before it begins is flagged"
+    )
     include_same_owner: bool = Field(description="also judge the authority's own works")
 
 
@@ -343,7 +345,8 @@ class Rules(yamlfile.Model):
             if len(known) >= _MOST_KINDS:
                 known.clear()
             codes = frozenset(map(work_kind_code, kinds_of_work))
-            every = ((CLASH_WORKS, self.rules.clash), *self.chances, (RESTRICTION, self.rules.restriction))
+            every: list[tuple[str, PairRule | Ban]] = [(CLASH_WORKS, self.rules.clash), *self.chances]
+            every.append((RESTRICTION, self.rules.restriction))
             judges = frozenset(
                 rule_id
                 for rule_id, rule in every

@@ -87,7 +87,7 @@ def make_plan() -> PlanMaker:
 
 @pytest.fixture(scope="session")
 def make_zone() -> ZoneMaker:
-    """Return a maker of restrictions: `make_zone("Z", "R(121000 486990,121200 487005)", "2026-07-01", "2031-06-30", …)`.
+    """Return a maker of restrictions: `make_zone("Z", "R(0 0,9 9)", "2026-07-01", "2031-06-30", …)`.
 
     A binding moratorium in force, of an owner of its own; *where* as for plans, other keywords are its fields.
     """

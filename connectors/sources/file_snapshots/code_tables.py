@@ -16,7 +16,16 @@ from typing import Annotated, Any, Generic, TypeVar
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
 from connectors.sources.file_snapshots.fields import Names, Row
-from samenloop.model import Certainty, Phase, PlanKind, TrafficImpact, Visibility
+from samenloop.model import (
+    Certainty,
+    Force,
+    Phase,
+    PlanKind,
+    RestrictionKind,
+    RestrictionStatus,
+    TrafficImpact,
+    Visibility,
+)
 from samenloop.rules.work_kinds import work_kind_code, work_kind_uri, work_kinds
 from samenloop.source import Note
 from samenloop.yamlfile import Model
@@ -191,3 +200,8 @@ KindTable = Annotated[CodeTable[Annotated[PlanKind, BeforeValidator(_upper)]], B
 TrafficTable = Annotated[CodeTable[Annotated[TrafficImpact, BeforeValidator(_upper)]], BeforeValidator(_short)]
 WorkKindTable = Annotated[CodeTable[Kinds], BeforeValidator(_short)]
 BooleanTable = Annotated[CodeTable[bool], BeforeValidator(_short)]
+RestrictionKindTable = Annotated[
+    CodeTable[Annotated[RestrictionKind, BeforeValidator(_upper)]], BeforeValidator(_short)
+]
+StatusTable = Annotated[CodeTable[Annotated[RestrictionStatus, BeforeValidator(_upper)]], BeforeValidator(_short)]
+ForceTable = Annotated[CodeTable[Annotated[Force, BeforeValidator(_upper)]], BeforeValidator(_short)]

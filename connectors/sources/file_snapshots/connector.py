@@ -16,8 +16,16 @@ from connectors.sources.file_snapshots.downloads import Download
 from connectors.sources.file_snapshots.envelopes import check_envelope
 from connectors.sources.file_snapshots.fields import fields_of
 from connectors.sources.file_snapshots.folders import Folder
-from connectors.sources.file_snapshots.profile import Profile, guards_of, load_profile
-from connectors.sources.file_snapshots.translate import crs_of, translate
+from connectors.sources.file_snapshots.profile import (
+    ExportProfile,
+    Profile,
+    RestrictionProfile,
+    guards_of,
+    load_profile,
+)
+from connectors.sources.file_snapshots.restrictions import translate_restriction
+from connectors.sources.file_snapshots.translate import translate
+from connectors.sources.file_snapshots.translation import crs_of
 from connectors.sources.file_snapshots.works import Work, read_works
 from samenloop.errors import Reject
 from samenloop.source import Context, Page, SourceRecord
@@ -63,7 +71,11 @@ class FileSource:
     connector = FileSnapshots.name
 
     def __init__(
-        self, profile: Profile, base: Path, context: Context, transport: httpx.BaseTransport | None = None
+        self,
+        profile: Profile | RestrictionProfile,
+        base: Path,
+        context: Context,
+        transport: httpx.BaseTransport | None = None,
     ) -> None:
         self.profile = profile
         self.system, self.oin, self.guards = profile.urn, profile.oin, guards_of(profile)
@@ -86,7 +98,7 @@ class FileSource:
         """Translate one work. Raises Reject."""
         same = _same(raw)
         found = (self._now.get(same) or self._last.get(same)) if same else None
-        found = found or translate(self.profile, raw)
+        found = found or _translate(self.profile, raw)
         if same and len(self._now) < MOST_KEPT:
             self._now[same] = found
         return found
@@ -94,6 +106,12 @@ class FileSource:
     def day(self, instant: datetime) -> date:
         """Return the local day of *instant* at the source."""
         return instant.astimezone(self.profile.tz).date()
+
+
+def _translate(profile: Profile | RestrictionProfile, work: Work) -> SourceRecord:
+    if isinstance(profile, RestrictionProfile):
+        return translate_restriction(profile, work)
+    return translate(profile, work)
 
 
 def _same(work: Work) -> bytes | None:
@@ -105,7 +123,7 @@ def _same(work: Work) -> bytes | None:
         return None
 
 
-def unpack(profile: Profile, body: bytes) -> tuple[Document, list[Work]]:
+def unpack(profile: ExportProfile, body: bytes) -> tuple[Document, list[Work]]:
     """Read the bytes of an export into a document and its works. Raises Reject(`envelope.…`), Held."""
     document = read_document(body, profile.reading)
     check_envelope(profile.expect, document, tuple(fields_of(profile.id.field)))

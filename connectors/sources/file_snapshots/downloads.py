@@ -13,7 +13,7 @@ import httpx
 import orjson
 
 from connectors.sources.file_snapshots.folders import snapshot_moment
-from connectors.sources.file_snapshots.profile import Profile
+from connectors.sources.file_snapshots.profile import ExportProfile
 from samenloop import clock
 from samenloop.errors import BadSettings, Reject, Retry
 from samenloop.settings import Delivery
@@ -28,7 +28,7 @@ class Download:
     """Asks one address and yields its answer when it is new. The cursor is JSON: ETag, last modified, hash."""
 
     def __init__(
-        self, profile: Profile, environment: Mapping[str, str], transport: httpx.BaseTransport | None = None
+        self, profile: ExportProfile, environment: Mapping[str, str], transport: httpx.BaseTransport | None = None
     ) -> None:
         self.profile = profile
         http = profile.http

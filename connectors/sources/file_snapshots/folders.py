@@ -12,7 +12,7 @@ from pathlib import Path
 from connectors.sources.file_snapshots.dates import Moment, read_date
 from connectors.sources.file_snapshots.documents import read_document
 from connectors.sources.file_snapshots.envelopes import member
-from connectors.sources.file_snapshots.profile import Profile
+from connectors.sources.file_snapshots.profile import ExportProfile
 from samenloop.errors import Reject, Retry
 from samenloop.source import Page, snapshot_id
 
@@ -38,7 +38,7 @@ class Export:
 class Folder:
     """Lists the exports of a profile and yields those after a cursor (`time|hash|name`)."""
 
-    def __init__(self, profile: Profile, base: Path) -> None:
+    def __init__(self, profile: ExportProfile, base: Path) -> None:
         self.profile, self.base = profile, base
         self._times: dict[tuple[Path, int, int], datetime] = {}
 
@@ -86,7 +86,7 @@ class Folder:
         return self._times[key]
 
 
-def snapshot_moment(profile: Profile, name: str, modified: datetime, body: object) -> datetime:
+def snapshot_moment(profile: ExportProfile, name: str, modified: datetime, body: object) -> datetime:
     """Return the moment of an export: from its name, a member of the document, or when it was modified.
 
     *body* is a function that reads the file, called only when the document must be asked.
@@ -99,7 +99,7 @@ def snapshot_moment(profile: Profile, name: str, modified: datetime, body: objec
     return modified
 
 
-def moment_in_name(profile: Profile, name: str) -> datetime | None:
+def moment_in_name(profile: ExportProfile, name: str) -> datetime | None:
     """Return the date, and time where there is one, in a file name; local time of the source."""
     if profile.snapshot_time.pattern:
         return _by_pattern(profile, name)
@@ -114,7 +114,7 @@ def moment_in_name(profile: Profile, name: str) -> datetime | None:
     return local.astimezone(UTC)
 
 
-def _by_pattern(profile: Profile, name: str) -> datetime | None:
+def _by_pattern(profile: ExportProfile, name: str) -> datetime | None:
     how = profile.snapshot_time
     found = re.search(how.pattern or "", name)
     text = "" if found is None else found[1] if found.groups() else found[0]
@@ -126,12 +126,12 @@ def _by_pattern(profile: Profile, name: str) -> datetime | None:
         return None
 
 
-def _instant(moment: Moment, profile: Profile) -> datetime:
+def _instant(moment: Moment, profile: ExportProfile) -> datetime:
     local = moment.local or datetime.combine(moment.first, datetime.min.time(), profile.tz)
     return local.astimezone(UTC)
 
 
-def moment_in_document(profile: Profile, body: bytes) -> datetime | None:
+def moment_in_document(profile: ExportProfile, body: bytes) -> datetime | None:
     """Return the instant in the member that the profile names; None when the document cannot be read."""
     name = profile.snapshot_time.member
     try:

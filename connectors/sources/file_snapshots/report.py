@@ -16,15 +16,16 @@ import shapely
 from connectors.sources.file_snapshots.connector import FileSource, unpack
 from connectors.sources.file_snapshots.documents import Document
 from connectors.sources.file_snapshots.folders import snapshot_moment
-from connectors.sources.file_snapshots.profile import Profile, load_profile
+from connectors.sources.file_snapshots.profile import ExportProfile, Profile, RestrictionProfile, load_profile
 from connectors.sources.file_snapshots.works import Work
 from samenloop import clock
 from samenloop import geometry as border
 from samenloop.errors import BadSettings, Held, Reject
-from samenloop.model import Plan
+from samenloop.model import Plan, Restriction, Subject
 from samenloop.source import Context, Page, Rejected, Snapshot, SourceRecord, read_snapshot
 
 SAMPLES = 3
+_COUNTED = ("kind", "phase", "status", "force", "certainty", "visibility", "traffic_impact")
 PLACES = 5
 """Most records that are named for one sort of refusal."""
 
@@ -82,6 +83,7 @@ class FileReport:
     rows: int = 0
     works: int = 0
     plans: int = 0
+    restrictions: int = 0
     refused: list[Refusal] = field(default_factory=list)
     unmapped: list[Unmapped] = field(default_factory=list)
     missing: list[MissingField] = field(default_factory=list)
@@ -93,7 +95,7 @@ class FileReport:
     first_day: date | None = None
     last_day: date | None = None
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
-    samples: list[Plan] = field(default_factory=list)
+    samples: list[Subject] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -107,7 +109,9 @@ class Report:
     @property
     def ok(self) -> bool:
         """Whether every file would be used and no record is refused."""
-        return bool(self.files) and not any(file.problem or file.refused or not file.plans for file in self.files)
+        return bool(self.files) and not any(
+            file.problem or file.refused or not (file.plans or file.restrictions) for file in self.files
+        )
 
     def text(self) -> str:
         """Return it in words."""
@@ -127,11 +131,12 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class ReadResult:
-    """Plans of files, what was refused of them, and the report."""
+    """Plans of files, or restrictions by a profile of those; what was refused of them, and the report."""
 
     plans: list[Plan]
     rejected: list[Rejected]
     report: Report
+    restrictions: list[Restriction] = field(default_factory=list)
 
 
 def check_profile(path: Path | str, files: Sequence[Path] | None = None) -> Report:
@@ -142,29 +147,30 @@ def check_profile(path: Path | str, files: Sequence[Path] | None = None) -> Repo
     return read_plans(files, path).report
 
 
-def read_plans(files: Sequence[Path] | Path | None, profile: Profile | Path | str) -> ReadResult:
-    """Read plans from *files* (None: the newest export the profile points to), and say what was refused.
+def read_plans(files: Sequence[Path] | Path | None, profile: Profile | RestrictionProfile | Path | str) -> ReadResult:
+    """Read plans or restrictions from *files* (None: the newest the profile points to), and say what was refused.
 
-    A plan that stands in several files is taken from the last of them. Raises BadSettings for a profile or a file that
+    One that stands in several files is taken from the last of them. Raises BadSettings for a profile or a file that
     cannot be read, Retry for an address that does not answer. A file that is not a whole export gives no plans; the
     report says why.
     """
     path = Path(profile) if isinstance(profile, (str, Path)) else None
-    loaded = load_profile(path) if path else profile
-    assert isinstance(loaded, Profile)
+    loaded = profile if isinstance(profile, Profile | RestrictionProfile) else load_profile(profile)
     if files is not None:  # then nobody is asked, whatever the profile points to
         loaded = loaded.model_copy(update={"files": "."})
     source = FileSource(loaded, path.parent if path else Path(), Context(os.environ))
-    plans: dict[str, Plan] = {}
+    found: dict[str, Subject] = {}
     rejected: list[Rejected] = []
     reports = []
     for page in _pages(source, [files] if isinstance(files, Path) else files):
         report, snapshot = check_page(source, page)
         reports.append(report)
         if snapshot:
-            plans |= {record.plan.id: record.plan for record in snapshot.records}
+            found |= {record.plan.id: record.plan for record in snapshot.records}
             rejected += snapshot.rejected
-    return ReadResult(list(plans.values()), rejected, Report(str(path or loaded.system), loaded.urn, reports))
+    plans = [subject for subject in found.values() if isinstance(subject, Plan)]
+    zones = [subject for subject in found.values() if isinstance(subject, Restriction)]
+    return ReadResult(plans, rejected, Report(str(path or loaded.system), loaded.urn, reports), zones)
 
 
 def check_page(source: FileSource, page: Page) -> tuple[FileReport, Snapshot | None]:
@@ -177,11 +183,13 @@ def check_page(source: FileSource, page: Page) -> tuple[FileReport, Snapshot | N
         report.problem, report.problem_code = error.detail, error.code
         return report, None
     report.format, report.encoding, report.crs = document.format, document.encoding, _crs(source.profile, document)
-    report.rows, report.works, report.plans = len(document.rows), len(works), len(snapshot.records)
+    report.rows, report.works = len(document.rows), len(works)
+    report.plans = sum(isinstance(record.plan, Plan) for record in snapshot.records)
+    report.restrictions = len(snapshot.records) - report.plans
     report.refused = _refused(snapshot.rejected)
     report.missing = _missing(source.profile, works)
     _gather_notes(report, snapshot.records)
-    _gather_plans(report, [record.plan for record in snapshot.records])
+    _gather(report, [record.plan for record in snapshot.records])
     return report, snapshot
 
 
@@ -202,7 +210,7 @@ def _pages(source: FileSource, files: Sequence[Path] | None) -> list[Page]:
     return pages
 
 
-def _crs(profile: Profile, document: Document) -> str:
+def _crs(profile: ExportProfile, document: Document) -> str:
     said = "profile" if profile.crs else "file" if document.crs else "default"
     return f"{profile.crs or border.epsg_of(document.crs or 'EPSG:4326')} ({said})"
 
@@ -221,7 +229,7 @@ def _place(record: Rejected) -> str:
     return f"row {record.position}" + (f" ({record.local_id})" if record.local_id else "")
 
 
-def _missing(profile: Profile, works: Sequence[Work]) -> list[MissingField]:
+def _missing(profile: ExportProfile, works: Sequence[Work]) -> list[MissingField]:
     rows = [row for work in works for row in work.rows]
     known = {name for row in rows for name in row.properties}
     result = []
@@ -247,35 +255,41 @@ def _gather_notes(report: FileReport, records: Sequence[SourceRecord]) -> None:
         kind.append(Finding(code, name, count, detail))
 
 
-def _gather_plans(report: FileReport, plans: Sequence[Plan]) -> None:
-    report.samples = _samples(plans)
-    report.kept_fields = sorted({name for plan in plans for name in plan.source_fields})
-    for name in ("kind", "phase", "certainty", "visibility", "traffic_impact"):
-        report.counts[name] = dict(Counter(str(getattr(plan, name)) for plan in plans).most_common())
-    report.counts["work_kinds"] = dict(
-        Counter(kind.rpartition(":")[2] for plan in plans for kind in plan.work_kinds or ("none",)).most_common()
-    )
-    report.counts["precision"] = dict(Counter(str(plan.period.precision) for plan in plans).most_common())
-    report.counts["end"] = dict(Counter(str(plan.period.end_kind) for plan in plans).most_common())
-    report.counts["owner"] = dict(Counter(_owner(plan) for plan in plans).most_common(20))
-    report.first_day = min((plan.period.start for plan in plans if plan.period.start), default=None)
-    report.last_day = max((plan.period.end for plan in plans if plan.period.end), default=None)
-    shapes = [border.read_wkb(plan.geometry.wkb) for plan in plans if plan.geometry]
+def _gather(report: FileReport, found: Sequence[Subject]) -> None:
+    report.samples = _samples(found)
+    report.kept_fields = sorted({name for plan in found if isinstance(plan, Plan) for name in plan.source_fields})
+    for name in _COUNTED:
+        counted = Counter(str(getattr(subject, name)) for subject in found if hasattr(subject, name))
+        report.counts |= {name: dict(counted.most_common())} if counted else {}
+    for name in ("work_kinds", "exempt_work_kinds"):
+        lists = [getattr(subject, name) or (_empty(subject, name),) for subject in found if hasattr(subject, name)]
+        counted = Counter(kind.rpartition(":")[2] for kinds in lists for kind in kinds)
+        report.counts |= {name: dict(counted.most_common())} if counted else {}
+    report.counts["precision"] = dict(Counter(str(subject.period.precision) for subject in found).most_common())
+    report.counts["end"] = dict(Counter(str(subject.period.end_kind) for subject in found).most_common())
+    report.counts["owner"] = dict(Counter(_owner(subject) for subject in found).most_common(20))
+    report.first_day = min((subject.period.start for subject in found if subject.period.start), default=None)
+    report.last_day = max((subject.period.end for subject in found if subject.period.end), default=None)
+    shapes = [border.read_wkb(subject.geometry.wkb) for subject in found if subject.geometry]
     report.counts["geometry"] = dict(Counter(shape.geom_type for shape in shapes).most_common())
-    report.bounds_wgs84 = _bounds([plan for plan in plans if plan.geometry], shapes)
+    report.bounds_wgs84 = _bounds([subject for subject in found if subject.geometry], shapes)
 
 
-def _owner(plan: Plan) -> str:
+def _empty(subject: Subject, name: str) -> str:
+    return "all" if isinstance(subject, Restriction) and name == "work_kinds" else "none"
+
+
+def _owner(plan: Subject) -> str:
     return f"{plan.owner.name or 'unknown'} ({'no OIN' if plan.owner.oin.startswith('urn:') else plan.owner.oin})"
 
 
-def _samples(plans: Sequence[Plan]) -> list[Plan]:
-    """The first plan, one from the middle and the last one."""
+def _samples(plans: Sequence[Subject]) -> list[Subject]:
+    """The first one, one from the middle and the last one."""
     chosen = {0, len(plans) // 2, len(plans) - 1} if plans else set()
     return [plans[index] for index in sorted(chosen)][:SAMPLES]
 
 
-def _bounds(plans: Sequence[Plan], shapes: Sequence[Any]) -> tuple[float, float, float, float] | None:
+def _bounds(plans: Sequence[Subject], shapes: Sequence[Any]) -> tuple[float, float, float, float] | None:
     if not plans or plans[0].geometry is None:
         return None
     moved = border.transform(shapely.GeometryCollection(list(shapes)), plans[0].geometry.crs, "EPSG:4326")

@@ -159,7 +159,14 @@ def sampled(make_change: Callable[[], model.PlanChanged]) -> dict[str, Any]:
 def golden_of(codec: Codec, topic: str, value: Any) -> dict[str, Any]:
     """Return what a golden file holds: body, JSON form, headers, id, and the content hash of a plan."""
     form = to_json(value)
-    key = form.get("plan_id") or form.get("restriction_id") or form.get("id") or form.get("source") or form.get("oin") or form["subscription_id"]
+    key = (
+        form.get("plan_id")
+        or form.get("restriction_id")
+        or form.get("id")
+        or form.get("source")
+        or form.get("oin")
+        or form["subscription_id"]
+    )
     envelope = Envelope(
         id=form.get("id", "47e318db-d346-554e-bd1b-36aced2903ca"),
         source="urn:nld:oin:00000099000000000001:systeem:samenloop",

@@ -6,7 +6,17 @@ import pytest
 
 from samenloop.errors import BadSettings
 from samenloop.model import PlanKind
-from samenloop.rules import CLASH_WORKS, NEAR, RESTRICTION, SAME_TRENCH, Rules, load_rules, work_kind_code, work_kind_uri, work_kinds
+from samenloop.rules import (
+    CLASH_WORKS,
+    NEAR,
+    RESTRICTION,
+    SAME_TRENCH,
+    Rules,
+    load_rules,
+    work_kind_code,
+    work_kind_uri,
+    work_kinds,
+)
 from samenloop.rules.configuration import State
 
 EXAMPLE = """\
