@@ -73,8 +73,8 @@ class Play:
         Pump(name, opened, self.hub, self.codec, writer=Writer(self.hub.kafka, name), known=known).poll(
             threading.Event()
         )
-        outcome: PollOutcome = self.values("polls")[-1].outcome
-        return outcome
+        outcomes: list[PollOutcome] = [poll.outcome for poll in self.values("polls") if poll.source == name]
+        return outcomes[-1]
 
     def values(self, topic: str) -> list[Any]:
         """All values of a topic, in the order of each key."""
