@@ -7,6 +7,7 @@ from uuid import UUID
 
 from samenloop.model.codes import Clearance, DeadLetterStatus, DeadReason, PartnerStatus, Phase, PollOutcome
 from samenloop.model.plans import Plan
+from samenloop.model.restrictions import Restriction
 from samenloop.value import value
 
 
@@ -91,8 +92,9 @@ class SourcePoll:
 class SourceState:
     """What a source connector must remember: its cursor (*record* ``""``) or one record's fingerprint.
 
-    Written in the same transaction as the changes it led to, so no local file holds truth. *plan* is the plan as last
-    published: a record that is absent after its end is closed with it (phase COMPLETED). None once it is deleted.
+    Written in the same transaction as the changes it led to, so no local file holds truth. *plan* or
+    *restriction* is what was last published: a record that is absent after its end is closed with it. None once it is
+    deleted.
     """
 
     source: str
@@ -108,6 +110,7 @@ class SourceState:
     phase: Phase = Phase.UNKNOWN
     held: str | None = None
     plan: Plan | None = None
+    restriction: Restriction | None = None
 
 
 @value
