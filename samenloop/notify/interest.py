@@ -161,9 +161,11 @@ class Interest:
         return not sources or any(known.plan.system in sources for known in plans)
 
     def _touches(self, plans: Collection[Known]) -> bool:
+        """Where works meet a zone, only the works count: a zone may span a town."""
         if self.area is None:
             return True
-        return any(known.shape is not None and self.area.intersects(known.shape) for known in plans)
+        placed = [known for known in plans if isinstance(known.plan, Plan)] or plans
+        return any(known.shape is not None and self.area.intersects(known.shape) for known in placed)
 
     def _role(self, plans: Collection[Known]) -> SubscriberRole | None:
         found = {role for known in plans for role in _roles(known.plan, self.oin)}

@@ -351,6 +351,16 @@ def test_a_zone_is_no_plan_to_anyone(hall: Hall, log: Log) -> None:
     assert {alert.event_type for alert in hall.report(report(zone()))} == {"nl.samenloop.conflict-opened.v1"}
 
 
+def test_an_area_is_asked_of_the_works(hall: Hall, log: Log) -> None:
+    """A subscriber to the far end of a large zone does not hear of works at its other end."""
+    far, near = (to_model(shapely.box(x, 487000, x + 10, 487005), "EPSG:28992") for x in (121150, 121005))
+    _subscribe(log, 3, OTHER, area=far)
+    _subscribe(log, 4, OTHER, area=near)
+    hall.notify.assign(log)
+
+    assert {alert.subscription_id.int for alert in hall.report(report(zone()))} == {1, 2, 4}
+
+
 def test_a_hidden_zone_stays_hidden(hall: Hall) -> None:
     """Of a RESTRICTED zone only its authority hears; when it is hidden later, the others must delete what they have."""
     only_authority = hall.report(report(zone(visibility=Visibility.RESTRICTED)))

@@ -1,10 +1,12 @@
 """A plan and a zone: the worked examples 17 and 18 of the guide, and what each part of the rule decides."""
 
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from samenloop import model
 from samenloop.check import check, to_text
@@ -246,3 +248,58 @@ def test_in_words(
         "Serious: “Works A” of Owner A lies with 100 m² in the zone “Zone Z” of Authority Z where breaking ground is "
         "forbidden, for 10 days: from 1 March to 10 March 2027 inclusive."
     )
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    box=st.tuples(st.integers(-30, 30), st.integers(-20, 20), st.integers(1, 30), st.integers(1, 30)),
+    first=st.integers(-400, 400),
+    length=st.integers(0, 90),
+    in_force=st.booleans(),
+    certainty=st.sampled_from(Certainty),
+    kinds=st.sampled_from([(), SEWER, EXEMPT]),
+    exempt=st.sampled_from([(), SEWER]),
+    breaks=st.booleans(),
+)
+def test_equals_brute_force(
+    make_plan: Callable[..., model.Plan],
+    make_zone: Callable[..., model.Restriction],
+    rules: Rules,
+    **drawn: Any,
+) -> None:
+    """Days as sets, squares metre by metre: the rule says of a plan and a zone what counting says."""
+    x, y, width, height = drawn["box"]
+    start = TODAY + timedelta(days=drawn["first"])
+    end = start + timedelta(days=drawn["length"])
+    where = f"R({x} {y},{x + width} {y + height})"
+    status = RestrictionStatus.IN_FORCE if drawn["in_force"] else RestrictionStatus.PROPOSED
+    plan = make_plan(
+        "A", where, str(start), str(end), certainty=drawn["certainty"], ground_disturbing=drawn["breaks"],
+        work_kinds=drawn["kinds"],
+    )  # fmt: skip
+    area = make_zone("Z", "R(0 0,20 12)", "2027-02-01", "2027-06-30", status=status, exempt_work_kinds=drawn["exempt"])
+
+    found = {ruling.rule_id: ruling for ruling in check_pair(plan, area, rules).rulings}
+
+    squares = {(i, j) for i in range(x, x + width) for j in range(y, y + height)} & {
+        (i, j) for i in range(20) for j in range(12)
+    }
+    days = {start + timedelta(days=n) for n in range(drawn["length"] + 1)} & {
+        date(2027, 2, 1) + timedelta(days=n) for n in range(150)
+    }
+    free = drawn["kinds"] == EXEMPT or (drawn["kinds"] and drawn["kinds"] == drawn["exempt"]) or not drawn["breaks"]
+    holds = bool(squares) and bool(days) and max(days) >= TODAY and not free
+    assert (RESTRICTION in found) == holds
+    if holds:
+        evidence = found[RESTRICTION].evidence
+        committed = drawn["certainty"] in (Certainty.FIXED, Certainty.PERMITTED)
+        assert (evidence.overlap_m2, evidence.overlap_days) == (len(squares), len(days))
+        assert (found[RESTRICTION].severity is Severity.BLOCKING) == (committed and drawn["in_force"])
+
+
+def check_pair(plan: model.Plan, area: model.Restriction, rules: Rules) -> Judged:
+    """Judge a plan and a zone today."""
+    one, other = subject_of(plan, 1, rules, CRS), zone_subject(area, 1, rules, CRS)
+    assert not isinstance(one, Gone)
+    assert not isinstance(other, Gone)
+    return judge_zone(one, other, rules, TODAY, metric_crs=CRS)
