@@ -22,8 +22,16 @@ from samenloop.cli.tree import build
 from samenloop.contract import INTERNAL, TOPICS, Topic
 from samenloop.contract.event_types import EVENT_TYPES, EventType
 from samenloop.metrics import CATALOGUE
-from samenloop.rules import CLASH_WORKS, NEAR, SAME_TRENCH, load_rules, work_kinds
-from samenloop.rules.configuration import PairRule
+from samenloop.rules import (
+    BEFORE_RESTRICTION,
+    CLASH_WORKS,
+    NEAR,
+    RESTRICTION,
+    SAME_TRENCH,
+    load_rules,
+    work_kinds,
+)
+from samenloop.rules.configuration import PairRule, ZoneRule
 from samenloop.settings import PREFIX, Hub, Source
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -194,6 +202,8 @@ def rules() -> str:
     lines += _rule(CLASH_WORKS, shipped.rules.clash)
     lines += _rule(SAME_TRENCH, shipped.rules.same_trench)
     lines += _rule(NEAR, shipped.rules.near)
+    lines += _rule(RESTRICTION, shipped.rules.restriction)
+    lines += _rule(BEFORE_RESTRICTION, shipped.rules.before_restriction)
     lines += ["", "## For all rules", "", "| Key | Shipped |", "| --- | --- |"]
     plain: tuple[str, ...] = ("open_end_days", "late_commit_days", "committed", "indicative", "exact_precisions")
     plain = (*plain, "coarse_precisions", "hindering_traffic", "ground_disturbing_kinds")
@@ -204,7 +214,7 @@ def rules() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _rule(rule_id: str, rule: PairRule) -> list[str]:
+def _rule(rule_id: str, rule: PairRule | ZoneRule) -> list[str]:
     keys = [(name, field) for name, field in type(rule).model_fields.items() if name != "words"]
     return [
         "",

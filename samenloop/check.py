@@ -13,7 +13,7 @@ from samenloop.contract.json_form import to_json
 from samenloop.detection.findings import Side, Told, opened
 from samenloop.geometry import fitting_metric_crs, read_wkb, transform
 from samenloop.identity import finding_id
-from samenloop.model import Conflict, Finding, Plan, Severity
+from samenloop.model import Conflict, Finding, Plan, Restriction, Severity, Subject
 from samenloop.oracle import batch_findings
 from samenloop.rules import Language, Rules, remedy_sentences, sentence
 
@@ -22,17 +22,28 @@ _DEGREES: Final = 8
 """Decimals of a coordinate in degrees. rule: contract.md 9."""
 
 
-def check(plans: Iterable[Plan], rules: Rules, today: date, *, metric_crs: str | None = None) -> list[Finding]:
+def check(
+    plans: Iterable[Plan],
+    rules: Rules,
+    today: date,
+    *,
+    restrictions: Iterable[Restriction] = (),
+    metric_crs: str | None = None,
+) -> list[Finding]:
     """Return every finding among *plans* on *today*: gravest conflicts first, then opportunities, then INFO.
 
-    Of plans with one id the last counts. *metric_crs* is the CRS in metres to measure in (`EPSG:28992`); without it the
-    one that fits the plans. Raises Reject for a geometry that cannot be read.
+    Those between them and *restrictions* included. Of plans or restrictions with one id the last counts. *metric_crs*
+    is the CRS in metres to measure in (`EPSG:28992`); without it the one that fits the plans. Raises Reject for a
+    geometry that cannot be read.
     """
-    by_id = {plan.id: plan for plan in plans}
-    metric_crs = metric_crs or fitting_metric_crs(plan.geometry for plan in by_id.values())
+    of_plans = {plan.id: plan for plan in plans}
+    of_zones = {restriction.id: restriction for restriction in restrictions}
+    by_id: dict[str, Subject] = {**of_plans, **of_zones}
+    metric_crs = metric_crs or fitting_metric_crs(subject.geometry for subject in by_id.values())
     at = datetime.combine(today, time(), UTC)
     found: list[Finding] = []
-    for expected in batch_findings(by_id, rules, today, metric_crs=metric_crs).values():
+    expected_ones = batch_findings(of_plans, rules, today, metric_crs=metric_crs, restrictions=of_zones.values())
+    for expected in expected_ones.values():
         ruling = expected.ruling
         told = Told(ruling.rule_id, finding_id(ruling.rule_id, [plan_id for plan_id, _ in expected.revisions]))
         a, b = (_side(by_id[plan_id]) for plan_id, _ in expected.revisions)
@@ -40,7 +51,7 @@ def check(plans: Iterable[Plan], rules: Rules, today: date, *, metric_crs: str |
     return sorted(found, key=_order)
 
 
-def to_text(found: Sequence[Finding], plans: Mapping[str, Plan], rules: Rules, language: Language = "nl") -> str:
+def to_text(found: Sequence[Finding], plans: Mapping[str, Subject], rules: Rules, language: Language = "nl") -> str:
     """Return the findings as sentences: each with what would dissolve it, or what both gain, and a count at the end."""
     words = rules.words[language]
     lines: list[str] = []
@@ -54,22 +65,25 @@ def to_text(found: Sequence[Finding], plans: Mapping[str, Plan], rules: Rules, l
         for severity in (Severity.BLOCKING, Severity.WARNING, Severity.INFO)
     )
     summary = words.summary.format(
-        plans=len(plans), conflicts=conflicts.total(), counts=counts, chances=len(found) - conflicts.total()
+        plans=sum(isinstance(plan, Plan) for plan in plans.values()),
+        conflicts=conflicts.total(),
+        counts=counts,
+        chances=len(found) - conflicts.total(),
     )
     return "\n".join([*lines, summary])
 
 
-def to_json_form(found: Sequence[Finding], plans: Mapping[str, Plan], rules: Rules) -> list[dict[str, Any]]:
+def to_json_form(found: Sequence[Finding], plans: Mapping[str, Subject], rules: Rules) -> list[dict[str, Any]]:
     """Return the findings in the contract's JSON form, each with its sentences beside it under `words`."""
     return [to_json(finding) | {"words": _words(finding, plans, rules)} for finding in found]
 
 
-def to_geojson(found: Sequence[Finding], plans: Mapping[str, Plan], rules: Rules) -> dict[str, Any]:
+def to_geojson(found: Sequence[Finding], plans: Mapping[str, Subject], rules: Rules) -> dict[str, Any]:
     """Return a FeatureCollection in CRS84: one feature per finding, its geometry where the two plans meet."""
     return {"type": "FeatureCollection", "features": [_feature(finding, plans, rules) for finding in found]}
 
 
-def _feature(finding: Finding, plans: Mapping[str, Plan], rules: Rules) -> dict[str, Any]:
+def _feature(finding: Finding, plans: Mapping[str, Subject], rules: Rules) -> dict[str, Any]:
     properties = to_json(finding) | {"words": _words(finding, plans, rules)}
     zone = finding.evidence.zone
     del properties["evidence"]["zone"]
@@ -80,7 +94,7 @@ def _feature(finding: Finding, plans: Mapping[str, Plan], rules: Rules) -> dict[
     return {"type": "Feature", "id": str(finding.id), "geometry": shape, "properties": properties}
 
 
-def _words(finding: Finding, plans: Mapping[str, Plan], rules: Rules) -> dict[str, Any]:
+def _words(finding: Finding, plans: Mapping[str, Subject], rules: Rules) -> dict[str, Any]:
     return {
         language: {
             "sentence": sentence(finding, plans, language, rules),
@@ -90,7 +104,7 @@ def _words(finding: Finding, plans: Mapping[str, Plan], rules: Rules) -> dict[st
     }
 
 
-def _side(plan: Plan) -> Side:
+def _side(plan: Subject) -> Side:
     return Side(plan.id, 1, plan.owner.oin, plan.visibility, plan.audience)
 
 

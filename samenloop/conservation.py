@@ -4,7 +4,8 @@ Four accounts, one for each place where a record could get lost. Each is an iden
 of a process, because counters vanish with their process:
 
 * *read*: of each poll, read = created + updated + removed + unchanged + rejected;
-* *publish*: the changes that the polls of a snapshot say they wrote = the changes of that snapshot in `plan-changes`;
+* *publish*: the changes that the polls of a snapshot say they wrote = the changes of that snapshot in `plan-changes`
+  (of a source of restrictions: its reports in `restriction-reports`);
 * *consolidate*: `plan-changes` = revisions in `plan-states` + duplicates + stale + dead letters. Of each change it is
   known by which id its state, or its dead letter, would be called; that it was a repeat or too late is judged again;
 * *deliver*: alerts = delivered + accepted + refused + given up + expired + withheld + still due.

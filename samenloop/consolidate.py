@@ -1,4 +1,4 @@
-"""Is a change of a plan taken, a repeat, too late, or not for this source to say?
+"""Is a change of a plan or restriction taken, a repeat, too late, or not for this source to say?
 
 One plan at a time, in the order of its partition. Each change carries the whole plan, so none waits for another.
 rule: contract, identity and order.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from samenloop.errors import Reject
 from samenloop.identity import check_oin, system_oin
@@ -44,7 +44,7 @@ class Known:
 
 
 class Claim(NamedTuple):
-    """What a change says, without its plan.
+    """What a change says, without its plan; a report of a restriction says the same of its restriction.
 
     *key* is the Kafka key, *source* the envelope's source, *event_id* its id, *subject_id* the plan it speaks of.
     *plan_id*, *plan_system* and *owner_oin* are those of the plan inside, None where the change brings none.
@@ -66,6 +66,7 @@ class Claim(NamedTuple):
     plan_system: str | None
     owner_oin: str | None
     changed_fields: tuple[str, ...] = ()
+    kind: Literal["plan", "restriction"] = "plan"
 
 
 class Facts(Protocol):
@@ -113,13 +114,18 @@ def check(claim: Claim, *, allow_test_oin: bool = True) -> None:
     another, `loop.hops`, `record.…` for a change that lacks its plan.
     """
     if claim.key != claim.subject_id or (claim.plan_id is not None and claim.plan_id != claim.subject_id):
-        raise Reject("identity.plan-id", "key, plan_id and plan.id name different plans", field="plan_id")
+        kind = claim.kind
+        raise Reject(f"identity.{kind}-id", f"key, {kind}_id and {kind}.id name different {kind}s", field=f"{kind}_id")
     if claim.source != claim.system:
         raise Reject("mandate.source", "the envelope's source is not the system in origin", field="origin.system")
     if system_oin(claim.system) != claim.oin:
         raise Reject("mandate.origin", "the system does not belong to the organisation in origin", field="origin.oin")
-    if not claim.subject_id.startswith(f"{claim.system}:plan:") or claim.plan_system not in (None, claim.system):
-        raise Reject("mandate.system", "the plan belongs to another system than the one that speaks", field="plan")
+    if not claim.subject_id.startswith(f"{claim.system}:{claim.kind}:") or claim.plan_system not in (
+        None,
+        claim.system,
+    ):
+        detail = f"the {claim.kind} belongs to another system than the one that speaks"
+        raise Reject("mandate.system", detail, field=claim.kind)
     if not allow_test_oin:
         check_oin(claim.oin, allow_test=False)
         if claim.owner_oin is not None and not claim.owner_oin.startswith("urn:"):
@@ -129,7 +135,8 @@ def check(claim: Claim, *, allow_test_oin: bool = True) -> None:
     if claim.change is ChangeKind.UNKNOWN:
         raise Reject("record.change", "the kind of change is unknown to this version", field="change")
     if (claim.change is ChangeKind.DELETED) != (claim.plan_id is None):
-        raise Reject("record.plan", "a change carries the whole plan, a deletion none", field="plan")
+        detail = f"a change carries the whole {claim.kind}, a deletion none"
+        raise Reject(f"record.{claim.kind}", detail, field=claim.kind)
 
 
 def judge(known: Known | None, claim: Claim) -> Ruling:
@@ -148,7 +155,8 @@ def judge(known: Known | None, claim: Claim) -> Ruling:
     if claim.plan_id is None:
         return Ruling.DUPLICATE if known.content_hash is None else Ruling.ACCEPTED
     if known.content_hash is not None and known.owner_oin != claim.owner_oin and not _says_owner(claim):
-        raise Reject("mandate.owner", "the plan has another owner, and the change does not say so", field="plan.owner")
+        detail = f"the {claim.kind} has another owner, and the change does not say so"
+        raise Reject("mandate.owner", detail, field=f"{claim.kind}.owner")
     same = claim.content_hash == known.content_hash and claim.phase is known.phase
     return Ruling.DUPLICATE if same else Ruling.ACCEPTED
 

@@ -1,8 +1,9 @@
-"""The fingerprint of a plan's content: SHA-256 of its canonical JSON text.
+"""The fingerprint of the content of a plan or a restriction: SHA-256 of its canonical JSON text.
 
 Left out: nulls, empty arrays, values equal to their schema default (else every new field would change every hash),
-`confirmed_at`, `source_version`, `source_fields`. Strings are NFC, set-like arrays sorted, and the geometry stands in
-the source's own CRS, rounded to whole millimetres or 1e-8 degrees. The text is RFC 8785 JSON.
+`confirmed_at`, `source_version`, `source_fields`, and what the hub gives a restriction. Strings are NFC, set-like
+arrays sorted, and the geometry stands in the source's own CRS, rounded to whole millimetres or 1e-8 degrees. The text
+is RFC 8785 JSON.
 """
 
 from __future__ import annotations
@@ -20,10 +21,13 @@ import rfc8785
 
 from samenloop.canonical_geometry import Form, canonical_geometries
 from samenloop.errors import Reject
-from samenloop.model import Plan
+from samenloop.model import Plan, Restriction
 
 LEFT_OUT = frozenset({"confirmed_at", "source_version", "source_fields"})
-SET_LIKE = frozenset({"parties", "audience", "work_kinds", "assets", "relations", "references", "work_periods"})
+_BY_THE_HUB = frozenset({"revision", "content_hash", "recorded_at", "geometry"})
+SET_LIKE = frozenset(
+    {"parties", "audience", "work_kinds", "assets", "relations", "references", "work_periods"} | {"exempt_work_kinds"}
+)
 _DUMPS = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
 _PLAIN_FROM, _PLAIN_TO = 1e-4, 2.0**53
 """Between these every JSON writer prints a double the same way; outside RFC 8785 has its own notation."""
@@ -44,6 +48,18 @@ def content_hashes(plans: Sequence[Plan]) -> list[bytes]:
     Raises as `content_hash` does, for the first plan that has none.
     """
     return [sha256(text).digest() for text in _texts(plans)]
+
+
+def restriction_hash(restriction: Restriction) -> bytes:
+    """Return the 32 bytes of the content hash of *restriction*. Raises as `content_hash` does."""
+    shape = canonical_geometries([restriction.geometry])[0]
+    items = ((item.name, item.default) for item in fields(Restriction) if item.name not in _BY_THE_HUB)
+    form: Form = {"geometry": shape}
+    for name, default in items:
+        value = getattr(restriction, name)
+        if value is not None and value not in (default, ()):
+            form[name] = _converter(name)(value)
+    return sha256(_write(form)).digest()
 
 
 def canonical_text(plan: Plan) -> str:

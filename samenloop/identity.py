@@ -19,7 +19,7 @@ from samenloop.model import ChangeKind
 
 NAMESPACE = uuid5(NAMESPACE_URL, "urn:nl.samenloop:v1")
 LONGEST = 255
-"""Bytes of a plan URN."""
+"""Bytes of the URN of a plan or restriction."""
 TEST_PREFIX = "00000099"
 _OIN = re.compile(r"[0-9A-Za-z]{20}")
 _SYSTEM_NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
@@ -72,14 +72,28 @@ def plan_id(system: str, local_id: str) -> str:
 
     Raises Reject("identity.local-id") when it is empty, not Unicode, or longer than 255 bytes altogether.
     """
+    return _urn(system, "plan", local_id)
+
+
+def restriction_id(system: str, local_id: str) -> str:
+    """Return ``<system>:restriction:<local id>``; encoded and refused as `plan_id` does."""
+    return _urn(system, "restriction", local_id)
+
+
+def is_restriction(subject_id: str) -> bool:
+    """Tell a restriction's URN from a plan's: neither a system nor a local id holds a colon of its own there."""
+    return ":restriction:" in subject_id
+
+
+def _urn(system: str, kind: str, local_id: str) -> str:
     if not local_id:
         raise Reject("identity.local-id", "the identification is empty", field="local_id")
     try:
-        urn = f"{system}:plan:{quote(unicodedata.normalize('NFC', local_id), safe='')}"
+        urn = f"{system}:{kind}:{quote(unicodedata.normalize('NFC', local_id), safe='')}"
     except UnicodeEncodeError as error:
         raise Reject("identity.local-id", "the identification is not Unicode text", field="local_id") from error
     if len(urn) > LONGEST:
-        raise Reject("identity.local-id", f"the plan's URN is longer than {LONGEST} bytes", field="local_id")
+        raise Reject("identity.local-id", f"the {kind}'s URN is longer than {LONGEST} bytes", field="local_id")
     return urn
 
 
@@ -90,6 +104,12 @@ def change_event_id(plan_id: str, token: str, change: ChangeKind | str, content_
     without it the way back of A, B, A would repeat an id and be dropped.
     """
     return uuid_text("plan-changed", plan_id, token, str(change), content_hash.hex() if content_hash else "-")
+
+
+def report_event_id(restriction_id: str, token: str, change: ChangeKind | str, content_hash: bytes | None) -> str:
+    """Return the id of a report of a restriction whose source gives none; *token* as in `change_event_id`."""
+    hashed = content_hash.hex() if content_hash else "-"
+    return uuid_text("restriction-reported", restriction_id, token, str(change), hashed)
 
 
 def finding_id(rule_id: str, participant_ids: Iterable[str]) -> UUID:

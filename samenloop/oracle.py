@@ -5,7 +5,7 @@ An STRtree over the geometries and nothing else: no kernel, no state, no history
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Final, NamedTuple
 
@@ -13,8 +13,18 @@ import numpy as np
 import shapely
 
 from samenloop.identity import finding_id
-from samenloop.model import Finding, FindingStatus, Plan
-from samenloop.rules import Gone, Rules, Subject, judge, measure_places, subject_of
+from samenloop.model import Finding, FindingStatus, Plan, Restriction
+from samenloop.rules import (
+    Gone,
+    Rules,
+    Subject,
+    Zone,
+    judge,
+    judge_zone,
+    measure_places,
+    subject_of,
+    zone_subject,
+)
 from samenloop.rules.judge import Ruling
 from samenloop.rules.measures import MILLIMETRE
 
@@ -39,28 +49,38 @@ def batch_findings(
     *,
     metric_crs: str = "EPSG:28992",
     revisions: Mapping[str, int] | None = None,
+    restrictions: Iterable[Restriction] = (),
 ) -> dict[str, Expected]:
-    """Return every open finding among *plans* on *today*, by finding id.
+    """Return every open finding among *plans*, and between them and *restrictions*, on *today*, by finding id.
 
-    *revisions* by plan id, 1 where it is silent. Raises Reject for a geometry that cannot be read.
+    *revisions* by id of plan or restriction, 1 where it is silent. Raises Reject for a geometry that cannot be read.
     """
     every = plans.values() if isinstance(plans, Mapping) else plans
-    found = (subject_of(plan, (revisions or {}).get(plan.id, 1), rules, metric_crs) for plan in every)
+    seen = revisions or {}
+    found = (subject_of(plan, seen.get(plan.id, 1), rules, metric_crs) for plan in every)
     subjects = sorted(
         (subject for subject in found if not isinstance(subject, Gone)), key=lambda subject: subject.plan_id
     )
-    return findings_among(subjects, rules, today, metric_crs=metric_crs)
+    zoned = (zone_subject(item, seen.get(item.id, 1), rules, metric_crs) for item in restrictions)
+    zones = [zone for zone in zoned if not isinstance(zone, Gone)]
+    return findings_among(subjects, rules, today, zones=zones, metric_crs=metric_crs)
 
 
 def findings_among(
-    subjects: list[Subject], rules: Rules, today: date, *, metric_crs: str = "EPSG:28992"
+    subjects: list[Subject],
+    rules: Rules,
+    today: date,
+    *,
+    zones: Sequence[Zone] = (),
+    metric_crs: str = "EPSG:28992",
 ) -> dict[str, Expected]:
-    """Return every open finding among matchable plans on *today*, by finding id."""
+    """Return every open finding among matchable plans, and between them and *zones*, on *today*, by finding id."""
+    pairs = [*_rulings(subjects, rules, today, metric_crs), *_zone_rulings(subjects, zones, rules, today, metric_crs)]
     return {
         str(finding_id(ruling.rule_id, (a.plan_id, b.plan_id))): Expected(
             ruling, tuple(sorted(((a.plan_id, a.revision), (b.plan_id, b.revision))))
         )
-        for a, b, ruling in _rulings(subjects, rules, today, metric_crs)
+        for a, b, ruling in pairs
     }
 
 
@@ -77,6 +97,18 @@ def _rulings(
         a, b = subjects[i], subjects[j]
         for ruling in judge(a, b, rules, today, metric_crs=metric_crs, place=place).rulings:
             yield a, b, ruling
+
+
+def _zone_rulings(
+    subjects: list[Subject], zones: Sequence[Zone], rules: Rules, today: date, metric_crs: str
+) -> Iterable[tuple[Subject, Subject, Ruling]]:
+    """Every zone with every plan that its box meets: zones are few."""
+    for zone in zones:
+        area = zone.subject.shape
+        for plan in subjects:
+            if shapely.box(*area.bounds).intersects(shapely.box(*plan.shape.bounds)):
+                for ruling in judge_zone(plan, zone, rules, today, metric_crs=metric_crs).rulings:
+                    yield plan, zone.subject, ruling
 
 
 def differences(found: Iterable[Finding], expected: Mapping[str, Expected]) -> list[str]:

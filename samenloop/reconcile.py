@@ -36,6 +36,7 @@ from samenloop.errors import Reject
 from samenloop.identity import uuid_of
 from samenloop.kafka.window import Offsets, Window
 from samenloop.model import Alert, DeliveryReceipt, Outcome, Protocol, SourcePoll, Subscription
+from samenloop.restriction_states import REPORTS
 from samenloop.settings import Hub
 from samenloop.source import taken_at
 from samenloop.stage import Record
@@ -43,6 +44,8 @@ from samenloop.stage import Record
 HALF_WAY = timedelta(hours=24)
 """How long before its poll a change may have been written: its source died half-way and came back."""
 SINK = "webhook"
+CHANGES = ("plan-changes", REPORTS)
+"""Where sources write what they read: changes of plans, reports of restrictions."""
 
 
 class Reconciler:
@@ -96,20 +99,22 @@ class Reconciler:
         """A snapshot of which too few changes are in the window may have been begun long before it: look back."""
         every = [poll for poll, _ in polls]
         ids = frozenset(str(poll.poll.id) for poll, record in polls if _inside(record, judged))
-        hour = self._stretch("plan-changes", start, end)
+        hours = {topic: self._stretch(topic, start, end) for topic in CHANGES}
         account = Account("publish")
         for back in (timedelta(hours=1), HALF_WAY):
-            counts, fresh = self._snapshots(start - back, hour)
+            counts, fresh = self._snapshots(start - back, hours)
             account = publish_account(every, counts, ids, fresh=fresh)
             if not account.missing:
                 break
         return account
 
-    def _snapshots(self, start: datetime, hour: Mapping[int, tuple[int, int]]) -> tuple[Counter[Told], dict[Told, str]]:
-        """Count the changes since *start* by snapshot, and name one place of those within the *hour*."""
+    def _snapshots(
+        self, start: datetime, hours: Mapping[str, Mapping[int, tuple[int, int]]]
+    ) -> tuple[Counter[Told], dict[Told, str]]:
+        """Count the changes since *start* by snapshot, and name one place of those within the hour of each topic."""
         counts: Counter[Told] = Counter()
         fresh: dict[Told, str] = {}
-        for record in self._window.read("plan-changes", starts=self._window.at("plan-changes", start)):
+        for record in (r for topic in hours for r in self._window.read(topic, starts=self._window.at(topic, start))):
             if header(record, "ce_hubmode") == "replay":
                 continue
             try:
@@ -117,8 +122,8 @@ class Reconciler:
             except Reject:
                 continue
             counts[told] += 1
-            if _inside(record, hour):
-                fresh.setdefault(told, f"plan-changes {record.partition}@{record.offset}")
+            if _inside(record, hours[record.topic]):
+                fresh.setdefault(told, f"{record.topic} {record.partition}@{record.offset}")
         return counts, fresh
 
     def _consolidate(

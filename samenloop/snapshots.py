@@ -1,38 +1,26 @@
-"""From one complete snapshot of a source to the changes of its plans. Pure: what was known, what is there now.
+"""From one complete snapshot of a source to the changes of its plans or restrictions. Pure: what was, what is now.
 
 Two questions are kept apart. The record *fingerprint* says what was added, removed and changed at the source; the
-plan's *content hash* decides what is published. Nothing is ever concluded from half a snapshot: connectors refuse
-those, and what is complete but cannot be true is held here for an operator.
+*content hash* of what it says decides what is published. Nothing is ever concluded from half a snapshot: connectors
+refuse those, and what is complete but cannot be true is held here for an operator.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import field, fields, replace
+from dataclasses import field, replace
 from datetime import datetime
 from hashlib import sha256
 
-from samenloop.content_hash import content_hash
+from samenloop import reported
 from samenloop.errors import Held
-from samenloop.identity import change_event_id, uuid_of
-from samenloop.model import (
-    ChangeKind,
-    ChangeReason,
-    DeadLetter,
-    DeadReason,
-    Origin,
-    Phase,
-    Plan,
-    PlanChanged,
-    SourceState,
-    Validity,
-)
+from samenloop.identity import uuid_of
+from samenloop.model import Change, ChangeKind, DeadLetter, DeadReason, SourceState, Subject
 from samenloop.source import Guards, Rejected, Snapshot, SourceRecord, taken_at
 from samenloop.value import value
 
 LARGEST_VALUE = 900_000
 """Bytes of a dead letter's value; above it only the digest is kept."""
-CLOSED = (Phase.COMPLETED, Phase.CANCELLED)
 _AUTHORISATION = ("owner.not-mandated",)
 
 
@@ -97,7 +85,7 @@ class Effect:
     """One record's new state, and the change that is published with it in one transaction, if any."""
 
     state: SourceState
-    change: PlanChanged | None = None
+    change: Change | None = None
 
 
 @value
@@ -114,7 +102,7 @@ class Diff:
     step: Step
 
     @property
-    def changes(self) -> Iterator[PlanChanged]:
+    def changes(self) -> Iterator[Change]:
         """The changes to publish."""
         return (effect.change for effect in self.effects if effect.change)
 
@@ -130,10 +118,11 @@ def diff(
 ) -> Diff:
     """Return what a complete *snapshot* leads to, given what is known.
 
-    rule: sources.md 0.3-0.9. Absence after the last known end closes a plan (phase COMPLETED, derived); absence before
-    it is counted, and deletes with reason ABSENT after the grace. The first snapshot of a source is no news: its
-    changes are of kind SNAPSHOT. *released* waives the guards for this one. Raises Held: `snapshot.empty`,
-    `snapshot.unrelated`, `snapshot.shrunk`, `records.rejected`. The same arguments give the same event ids.
+    rule: sources.md 0.3-0.9. Absence after the last known end closes a plan (phase COMPLETED, derived) or a restriction
+    (status ENDED); absence before it is counted, and deletes with reason ABSENT after the grace. The first snapshot of
+    a source is no news: its changes are of kind SNAPSHOT. *released* waives the guards for this one. Raises Held:
+    `snapshot.empty`, `snapshot.unrelated`, `snapshot.shrunk`, `records.rejected`. The same arguments give the same
+    event ids.
     """
     if not released:
         check(memory, snapshot, guards)
@@ -194,6 +183,7 @@ class _Judge:
     def __init__(self, memory: Memory, snapshot: Snapshot, speaker: Speaker, guards: Guards, now: datetime) -> None:
         self.memory, self.snapshot, self.speaker, self.guards, self.now = memory, snapshot, speaker, guards, now
         self.first = memory.snapshot_id is None
+        self.moment = reported.Moment(speaker.oin, speaker.system, snapshot.id, snapshot.taken_at, now)
         self.created = self.updated = self.removed = self.unchanged = 0
         self.added = self.vanished = self.changed = 0
         self.published = 0
@@ -207,8 +197,10 @@ class _Judge:
     def present(self, record: SourceRecord) -> Effect | None:
         """Judge a record that is there: new, changed, back, or as it was."""
         state = self.memory.records.get(record.local_id)
-        same = state is not None and state.plan is record.plan  # a connector may give the very same value again
-        hashed = (state.content_hash if state and same else None) or content_hash(record.plan)
+        same = (
+            state is not None and reported.published(state) is record.plan
+        )  # a connector may give the very same value again
+        hashed = (state.content_hash if state and same else None) or reported.hash_of(record.plan)
         if state is not None and state.snapshot_id == self.snapshot.id and not state.gone:
             return self._again(record, state, hashed)
         if state is None or state.gone or state.absences:
@@ -237,18 +229,19 @@ class _Judge:
             self.vanished += 1
         if state.snapshot_id == self.snapshot.id:
             return None
-        if state.phase in CLOSED or state.plan is None:
+        subject = reported.published(state)
+        if subject is None or state.phase in reported.CLOSED or reported.is_closed(subject):
             self.removed += 1
             # gone without a word: its absences stay, so that it is known after a crash half-way
             return Effect(replace(state, snapshot_id=self.snapshot.id, gone=True, absences=state.absences + 1))
         if state.last_end is not None and state.last_end < self.snapshot.day:
             self.removed += 1
-            plan = replace(state.plan, phase=Phase.COMPLETED)
+            over = reported.closed(subject)
             effect = self._publish(
                 ChangeKind.UPDATED,
                 state.record,
-                plan,
-                content_hash(plan),
+                over,
+                reported.hash_of(over),
                 state=state,
                 fingerprint=state.fingerprint,
             )
@@ -256,14 +249,14 @@ class _Judge:
         if state.absences + 1 < self.guards.absence_grace:
             return Effect(replace(state, snapshot_id=self.snapshot.id, absences=state.absences + 1))
         self.removed += 1
-        return self._delete(state, state.plan)
+        return self._delete(state, subject)
 
-    def _kind(self, state: SourceState | None, plan: Plan, hashed: bytes) -> ChangeKind | None:
+    def _kind(self, state: SourceState | None, subject: Subject, hashed: bytes) -> ChangeKind | None:
         if state is None or state.content_hash is None:
             return ChangeKind.SNAPSHOT if self.first else ChangeKind.CREATED
         if state.content_hash == hashed:
             return None
-        cancelled = plan.phase is Phase.CANCELLED and state.phase is not Phase.CANCELLED
+        cancelled = reported.is_cancelled(subject) and not reported.is_cancelled(reported.published(state))
         return ChangeKind.CANCELLED if cancelled else ChangeKind.UPDATED
 
     def _again(self, record: SourceRecord, state: SourceState, hashed: bytes) -> Effect | None:
@@ -278,16 +271,14 @@ class _Judge:
         return self._remember(record, state, hashed)
 
     def _remember(self, record: SourceRecord, state: SourceState, hashed: bytes) -> Effect | None:
-        new = replace(
-            state, fingerprint=record.fingerprint, content_hash=hashed, absences=0, gone=False, plan=record.plan
-        )
-        return None if replace(new, plan=state.plan) == state else Effect(new)
+        new = replace(state, fingerprint=record.fingerprint, content_hash=hashed, absences=0, gone=False)
+        return None if new == state else Effect(reported.remembered(new, record.plan))
 
     def _publish(
         self,
         kind: ChangeKind,
         local_id: str,
-        plan: Plan,
+        subject: Subject,
         hashed: bytes,
         *,
         state: SourceState | None,
@@ -295,8 +286,11 @@ class _Judge:
     ) -> Effect:
         self.published += 1
         sequence = (state.sequence if state else 0) + 1
-        change = self._change(plan.id, kind, hashed, sequence)
-        changed_fields = changed_pointers(state.plan, plan) if state and state.plan else ()
+        before = reported.published(state) if state else None
+        pointers = reported.changed_pointers(before, subject) if before else ()
+        change = reported.change_of(
+            subject, kind, self.moment, sequence=sequence, content_hash=hashed, changed_fields=pointers
+        )
         remembered = SourceState(
             source=self.speaker.source,
             record=local_id,
@@ -304,44 +298,22 @@ class _Judge:
             fingerprint=fingerprint,
             content_hash=hashed,
             sequence=sequence,
-            last_end=plan.period.end,
-            phase=plan.phase,
-            plan=plan,
+            last_end=subject.period.end,
         )
-        return Effect(remembered, replace(change, plan=plan, changed_fields=changed_fields))
+        return Effect(reported.remembered(remembered, subject), change)
 
-    def _delete(self, state: SourceState, plan: Plan) -> Effect:
+    def _delete(self, state: SourceState, subject: Subject) -> Effect:
         self.published += 1
-        change = self._change(plan.id, ChangeKind.DELETED, None, state.sequence + 1)
+        sequence = state.sequence + 1
+        change = reported.change_of(subject, ChangeKind.DELETED, self.moment, sequence=sequence, content_hash=None)
         remembered = SourceState(
             source=self.speaker.source,
             record=state.record,
             snapshot_id=self.snapshot.id,
-            sequence=state.sequence + 1,
+            sequence=sequence,
             gone=True,
         )
-        return Effect(remembered, replace(change, reason=ChangeReason.ABSENT))
-
-    def _change(self, plan_id: str, kind: ChangeKind, hashed: bytes | None, sequence: int) -> PlanChanged:
-        event_id = change_event_id(plan_id, f"s:{self.snapshot.id}", kind, hashed)
-        return PlanChanged(
-            plan_id=plan_id,
-            change=kind,
-            validity=Validity(self.snapshot.taken_at),
-            recorded_at=self.snapshot.taken_at,
-            ingested_at=self.now,
-            origin=Origin(self.speaker.oin, self.speaker.system, event_id),
-            sequence=sequence,
-            content_hash=hashed,
-        )
-
-
-_COMPARED = tuple(f.name for f in fields(Plan) if f.name not in ("source_fields", "confirmed_at", "source_version"))
-
-
-def changed_pointers(old: Plan, new: Plan) -> tuple[str, ...]:
-    """Return JSON pointers to the fields of a plan that differ."""
-    return tuple(f"/{name}" for name in _COMPARED if getattr(old, name) != getattr(new, name))
+        return Effect(remembered, change)
 
 
 def dead_letter(rejected: Rejected, speaker: Speaker, now: datetime) -> DeadLetter:

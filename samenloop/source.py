@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from samenloop.errors import Reject
-from samenloop.model import Plan
+from samenloop.model import Subject
 from samenloop.value import value
 
 
@@ -75,13 +75,14 @@ RawT = TypeVar("RawT", bound=Raw)
 
 @value
 class SourceRecord:
-    """A translated record. *fingerprint* (32 bytes) is of the compared source fields, not of the plan.
+    """A translated record. *plan* is what it says: a plan, or from a source of restrictions a restriction.
 
-    *measures* names the traffic measures and detours that came with the works, each by its sort.
+    *fingerprint* (32 bytes) is of the compared source fields, not of the plan. *measures* names the traffic measures
+    and detours that came with the works, each by its sort.
     """
 
     local_id: str
-    plan: Plan
+    plan: Subject
     fingerprint: bytes
     notes: tuple[Note, ...] = ()
     measures: tuple[str, ...] = ()

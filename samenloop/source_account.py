@@ -9,7 +9,8 @@ from samenloop import clock, metrics
 from samenloop.contract import Codec, Envelope, classification
 from samenloop.errors import Held, Reject, Retry
 from samenloop.identity import uuid_of
-from samenloop.model import DeadLetter, PlanChanged, PollOutcome, SourcePoll, Visibility
+from samenloop.model import Change, DeadLetter, PollOutcome, RestrictionReport, SourcePoll, Visibility
+from samenloop.restriction_states import report_output
 from samenloop.snapshots import Counts
 from samenloop.source import Page
 from samenloop.stage import Output
@@ -68,8 +69,10 @@ def poll_output(codec: Codec, poll: SourcePoll, *, hub_urn: str, system: str) ->
     return Output("polls", poll.source, codec.encode("polls", poll), codec.headers("polls", envelope))
 
 
-def change_output(codec: Codec, change: PlanChanged) -> Output:
+def change_output(codec: Codec, change: Change) -> Output:
     """Return the record to write for a change; its event id is `origin.event_id`."""
+    if isinstance(change, RestrictionReport):
+        return report_output(codec, change)
     visibility = change.plan.visibility if change.plan else Visibility.RESTRICTED
     envelope = Envelope(
         id=change.origin.event_id,

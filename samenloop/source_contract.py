@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
-from samenloop.content_hash import content_hash
 from samenloop.contract import Codec
 from samenloop.errors import Held, Reject, Retry
-from samenloop.identity import plan_id, system_oin
-from samenloop.model import ChangeKind
+from samenloop.identity import plan_id, restriction_id, system_oin
+from samenloop.model import ChangeKind, Plan
+from samenloop.reported import hash_of
 from samenloop.snapshots import Memory, Speaker, diff
 from samenloop.source import Page, Raw, Source, read_snapshot, taken_at
 from samenloop.source_account import change_output
@@ -57,23 +57,24 @@ def _parse_is_a_function(source: Source[RawT], page: Page) -> None:
 
 
 def _plans_fit_the_contract(source: Source[RawT], page: Page) -> None:
-    """Every plan can be written and hashed, is named after its system, and is spoken for by a known organisation."""
+    """Every plan or restriction can be written and hashed, is named after its system, and has a known owner."""
     codec = Codec.offline()
     speaker = Speaker("contract", source.system, source.oin)
     snapshot = read_snapshot(source, page)
     assert system_oin(source.system) == source.oin
     for record in snapshot.records:
         plan = record.plan
-        assert plan.id == plan_id(source.system, record.local_id)
+        named = plan_id if isinstance(plan, Plan) else restriction_id
+        assert plan.id == named(source.system, record.local_id)
         assert plan.system == source.system
         assert plan.owner.oin and plan.title
-        assert len(content_hash(plan)) == len(record.fingerprint) == 32
+        assert len(hash_of(plan)) == len(record.fingerprint) == 32
     found = diff(Memory(), snapshot, speaker=speaker, guards=source.guards, now=page.taken_at, released=True)
     assert {change.change for change in found.changes} <= {ChangeKind.SNAPSHOT}
     assert found.counts.read == len(snapshot.records) + len(snapshot.rejected)
     for change in found.changes:
         output = change_output(codec, change)
-        assert codec.decode("plan-changes", output.value or b"", output.headers) == change
+        assert codec.decode(output.topic, output.value or b"", output.headers) == change
 
 
 def _replay_repeats_ids(source: Source[RawT], page: Page) -> None:

@@ -11,10 +11,11 @@ from typing import Any
 import shapely
 
 from samenloop import geometry as border
-from samenloop.model import Plan
+from samenloop.model import Plan, Restriction, Subject
 from samenloop.source import Rejected, SourceRecord
 
 SAMPLES = 3
+_COUNTED = ("kind", "phase", "status", "force", "certainty", "visibility", "traffic_impact")
 _WRONG_PLACE = frozenset({"geometry.axes-swapped", "geometry.outside-area", "geometry.not-finite"})
 PLACES = 5
 """Most records that are named for one sort of refusal."""
@@ -78,6 +79,7 @@ class FileReport:
     rows: int = 0
     works: int = 0
     plans: int = 0
+    restrictions: int = 0
     refused: list[Refusal] = field(default_factory=list)
     unmapped: list[Unmapped] = field(default_factory=list)
     missing: list[MissingField] = field(default_factory=list)
@@ -91,12 +93,12 @@ class FileReport:
     first_day: date | None = None
     last_day: date | None = None
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
-    samples: list[Plan] = field(default_factory=list)
+    samples: list[Subject] = field(default_factory=list)
 
     @property
     def used(self) -> bool:
         """Whether anything in it says something to the hub."""
-        return bool(self.plans or self.measures_only)
+        return bool(self.plans or self.restrictions or self.measures_only)
 
     @property
     def all_misplaced(self) -> bool:
@@ -138,11 +140,12 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class ReadResult:
-    """Plans of files, what was refused of them, and the report."""
+    """Plans of files, or restrictions by a profile of those; what was refused of them, and the report."""
 
     plans: list[Plan]
     rejected: list[Rejected]
     report: Report
+    restrictions: list[Restriction] = field(default_factory=list)
 
 
 def refusals(rejected: Iterable[Rejected], unit: str = "row") -> list[Refusal]:
@@ -175,36 +178,42 @@ def gather_notes(report: FileReport, records: Sequence[SourceRecord]) -> None:
         kind.append(Finding(code, name, count, detail))
 
 
-def gather_plans(report: FileReport, plans: Sequence[Plan]) -> None:
-    """Put what the plans are into *report*: counts by code, days, places, three samples."""
-    report.samples = _samples(plans)
-    report.kept_fields = sorted({name for plan in plans for name in plan.source_fields})
-    for name in ("kind", "phase", "certainty", "visibility", "traffic_impact"):
-        report.counts[name] = dict(Counter(str(getattr(plan, name)) for plan in plans).most_common())
-    report.counts["work_kinds"] = dict(
-        Counter(kind.rpartition(":")[2] for plan in plans for kind in plan.work_kinds or ("none",)).most_common()
-    )
-    report.counts["precision"] = dict(Counter(str(plan.period.precision) for plan in plans).most_common())
-    report.counts["end"] = dict(Counter(str(plan.period.end_kind) for plan in plans).most_common())
-    report.counts["owner"] = dict(Counter(_owner(plan) for plan in plans).most_common(20))
-    report.first_day = min((plan.period.start for plan in plans if plan.period.start), default=None)
-    report.last_day = max((plan.period.end for plan in plans if plan.period.end), default=None)
-    shapes = [border.read_wkb(plan.geometry.wkb) for plan in plans if plan.geometry]
+def gather(report: FileReport, found: Sequence[Subject]) -> None:
+    """Put what the plans or restrictions are into *report*: counts by code, days, places, three samples."""
+    report.samples = _samples(found)
+    report.kept_fields = sorted({name for plan in found if isinstance(plan, Plan) for name in plan.source_fields})
+    for name in _COUNTED:
+        counted = Counter(str(getattr(subject, name)) for subject in found if hasattr(subject, name))
+        report.counts |= {name: dict(counted.most_common())} if counted else {}
+    for name in ("work_kinds", "exempt_work_kinds"):
+        lists = [getattr(subject, name) or (_empty(subject, name),) for subject in found if hasattr(subject, name)]
+        counted = Counter(kind.rpartition(":")[2] for kinds in lists for kind in kinds)
+        report.counts |= {name: dict(counted.most_common())} if counted else {}
+    report.counts["precision"] = dict(Counter(str(subject.period.precision) for subject in found).most_common())
+    report.counts["end"] = dict(Counter(str(subject.period.end_kind) for subject in found).most_common())
+    report.counts["owner"] = dict(Counter(_owner(subject) for subject in found).most_common(20))
+    report.first_day = min((subject.period.start for subject in found if subject.period.start), default=None)
+    report.last_day = max((subject.period.end for subject in found if subject.period.end), default=None)
+    shapes = [border.read_wkb(subject.geometry.wkb) for subject in found if subject.geometry]
     report.counts["geometry"] = dict(Counter(shape.geom_type for shape in shapes).most_common())
-    report.bounds_wgs84 = _bounds([plan for plan in plans if plan.geometry], shapes)
+    report.bounds_wgs84 = _bounds([subject for subject in found if subject.geometry], shapes)
 
 
-def _owner(plan: Plan) -> str:
+def _empty(subject: Subject, name: str) -> str:
+    return "all" if isinstance(subject, Restriction) and name == "work_kinds" else "none"
+
+
+def _owner(plan: Subject) -> str:
     return f"{plan.owner.name or 'unknown'} ({'no OIN' if plan.owner.oin.startswith('urn:') else plan.owner.oin})"
 
 
-def _samples(plans: Sequence[Plan]) -> list[Plan]:
-    """The first plan, one from the middle and the last one."""
+def _samples(plans: Sequence[Subject]) -> list[Subject]:
+    """The first one, one from the middle and the last one."""
     chosen = {0, len(plans) // 2, len(plans) - 1} if plans else set()
     return [plans[index] for index in sorted(chosen)][:SAMPLES]
 
 
-def _bounds(plans: Sequence[Plan], shapes: Sequence[Any]) -> tuple[float, float, float, float] | None:
+def _bounds(plans: Sequence[Subject], shapes: Sequence[Any]) -> tuple[float, float, float, float] | None:
     if not plans or plans[0].geometry is None:
         return None
     moved = border.transform(shapely.GeometryCollection(list(shapes)), plans[0].geometry.crs, "EPSG:4326")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from samenloop import geometry as border
-from samenloop.model import Period, Plan
+from samenloop.model import Period, Plan, Restriction, Subject
 from samenloop.source_report import FileReport, Finding, Report
 
 _MEANING = {
@@ -18,6 +18,7 @@ _MEANING = {
     "duration.unreadable": "a length that cannot be read",
     "date.unreadable": "a date that cannot be read",
     "geometry.missing": "no location",
+    "status.unknown": "no status that is known: such a zone is not judged",
     "geometry.empty": "an empty shape: no location",
     "geometry.zero-coordinate": "at 0, 0: no location",
     "geometry.axes-swapped": "x and y are swapped: no location",
@@ -61,7 +62,7 @@ def _file(file: FileReport) -> Iterator[str]:
     refused = sum(refusal.count for refusal in file.refused)
     yield (
         f"{file.name}: {file.format}, {file.encoding}, {file.crs}, taken {taken}: "
-        f"{file.rows} {file.unit}s, {file.works} works, {file.plans} plans, {refused} refused"
+        f"{file.rows} {file.unit}s, {file.works} works, {_what(file)}, {refused} refused"
     )
     yield from _section("Refused", (_refusal(r.code, r.count, r.detail, r.places) for r in file.refused))
     yield from _section(
@@ -76,10 +77,13 @@ def _file(file: FileReport) -> Iterator[str]:
     yield from _section("Traffic measures and detours: no plan, no location", _measures(file))
     yield from _section("Places", [*map(_finding, file.places), *_where(file)])
     yield from _section("Odd", map(_finding, file.odd))
-    yield from _section("Plans", (f"{name}: {_counts(counts)}" for name, counts in file.counts.items() if counts))
+    yield from _section(
+        "Restrictions" if file.restrictions else "Plans",
+        (f"{name}: {_counts(counts)}" for name, counts in file.counts.items() if counts),
+    )
     yield from _section("Period", [f"{file.first_day or '?'} .. {file.last_day or '?'}"])
     yield from _section("Fields that go along as source_fields", [", ".join(file.kept_fields)] * bool(file.kept_fields))
-    yield from _section("Samples", map(_plan, file.samples))
+    yield from _section("Samples", map(_sample, file.samples))
 
 
 def _section(title: str, lines: Iterable[str]) -> Iterator[str]:
@@ -117,6 +121,25 @@ def _where(file: FileReport) -> list[str]:
         return []
     west, south, east, north = file.bounds_wgs84
     return [f"all within {west}, {south} .. {east}, {north} (longitude, latitude)"]
+
+
+def _what(file: FileReport) -> str:
+    return f"{file.restrictions} restrictions" if file.restrictions else f"{file.plans} plans"
+
+
+def _sample(subject: Subject) -> str:
+    return _restriction(subject) if isinstance(subject, Restriction) else _plan(subject)
+
+
+def _restriction(zone: Restriction) -> str:
+    about = ", ".join(kind.rpartition(":")[2] for kind in zone.work_kinds) or "all kinds of work"
+    exempt = ", ".join(kind.rpartition(":")[2] for kind in zone.exempt_work_kinds)
+    return (
+        f"{zone.local_id}: {zone.title!r}, {zone.owner.name or zone.owner.oin}, {zone.kind}, "
+        f"{zone.status}/{zone.force}, "
+        f"{_period(zone.period)}, {about}{f' but {exempt}' if exempt else ''}, "
+        f"{border.read_wkb(zone.geometry.wkb).geom_type}, {zone.visibility}"
+    )
 
 
 def _plan(plan: Plan) -> str:

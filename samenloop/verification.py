@@ -1,7 +1,8 @@
 """Is the truth true? States and findings worked out again from `plan-changes`, compared with what the stages wrote.
 
 States: the pure rules over the log, plan by plan, with every record decoded whole. Findings: the batch oracle over the
-plans that this gives, on the same day, with the same rules. Neither shares code with the stages beyond the rules.
+plans that this gives and the restrictions as they stand, on the same day, with the same rules. Neither shares code with
+the stages beyond the rules.
 
 A hub at work is looked at from outside. First it is asked how far `consolidate` and `detect` are, then the findings are
 read, then the states, then the changes to their end. So of a plan whose last change and row lie below those positions
@@ -22,9 +23,10 @@ from samenloop.consolidate import Claim, Known, Ruling, accept
 from samenloop.contract import Codec
 from samenloop.errors import Reject
 from samenloop.kafka.window import Offsets, Window
-from samenloop.model import Finding, FindingStatus, Plan, PlanRegion, PlanState
+from samenloop.model import Finding, FindingStatus, Plan, PlanRegion, PlanState, Restriction
 from samenloop.oracle import Expected, differences, findings_among
-from samenloop.rules import Gone, Rules, Subject, subject_of
+from samenloop.restriction_states import STATES as RESTRICTIONS
+from samenloop.rules import Gone, Rules, Subject, Zone, subject_of, zone_subject
 from samenloop.settings import Hub
 from samenloop.stage import Record
 
@@ -35,8 +37,8 @@ FINDINGS: Final = ("conflicts", "opportunities")
 class Compared:
     """What one look at the hub found. *waiting* changes lie before the ends asked for and are not read yet.
 
-    *moving* plans changed meanwhile, *given* ones rest on changes that the log no longer has. *unjudged* plans have a
-    geometry that cannot be read. *notes* say in words what could not be verified.
+    *moving* plans and restrictions changed meanwhile, *given* plans rest on changes that the log no longer has.
+    *unjudged* ones have a geometry that cannot be read. *notes* say in words what could not be verified.
     """
 
     today: date | None = None
@@ -78,8 +80,9 @@ class Verifier:
             found.waiting += part.waiting
             found.moving |= part.moving
             subjects += self._subjects(part, found)
+        zones = list(self._zones(found))
         self._rows(judged, found)
-        self._compare_findings(held, subjects, found)
+        self._compare_findings(held, subjects, zones, found)
         self._note(starts, found)
         return found
 
@@ -92,6 +95,21 @@ class Verifier:
                 continue
             if not isinstance(subject, Gone):
                 yield subject
+
+    def _zones(self, found: Compared) -> Iterator[Zone]:
+        """Yield the zones of the restrictions as `restrictions` has them."""
+        last = {record.key: record for record in self._window.read(RESTRICTIONS)}
+        for record in last.values():
+            if record.value is None:
+                continue
+            try:
+                held: Restriction = self._codec.decode(RESTRICTIONS, record.value, record.headers)
+                zone = zone_subject(held, held.revision, self._rules, self._hub.hub.metric_crs)
+            except Reject:
+                found.unjudged += 1
+                continue
+            if not isinstance(zone, Gone):
+                yield zone
 
     def _findings(self, found: Compared) -> dict[str, Finding]:
         """Return the findings that are open."""
@@ -130,13 +148,16 @@ class Verifier:
             return None
         return row.day
 
-    def _compare_findings(self, held: Mapping[str, Finding], subjects: list[Subject], found: Compared) -> None:
+    def _compare_findings(
+        self, held: Mapping[str, Finding], subjects: list[Subject], zones: list[Zone], found: Compared
+    ) -> None:
         if found.today is None:
             if held or subjects:
                 found.notes.append("findings were not compared: no day was told yet, so `detect` has judged nothing")
             return
         subjects.sort(key=lambda subject: subject.plan_id)
-        expected = findings_among(subjects, self._rules, found.today, metric_crs=self._hub.hub.metric_crs)
+        crs = self._hub.hub.metric_crs
+        expected = findings_among(subjects, self._rules, found.today, zones=zones, metric_crs=crs)
         still = {key: value for key, value in expected.items() if _still(value, found.moving)}
         open_ = [f for f in held.values() if found.moving.isdisjoint(participant.id for participant in f.participants)]
         found.findings = len(still.keys() | {str(finding.id) for finding in open_})

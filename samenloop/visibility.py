@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
 from uuid import UUID
 
-from samenloop.model import Clearance, Contact, Finding, FindingStatus, Plan, Severity, Visibility
+from samenloop.model import Clearance, Contact, Finding, FindingStatus, Plan, Severity, Subject, Visibility
 
 CLEARANCES: tuple[Clearance, ...] = (Clearance.PUBLIC, Clearance.PARTNERS, Clearance.GROUP, Clearance.RESTRICTED)
 """From the least to the most that may be seen."""
@@ -144,9 +144,10 @@ def finding_sight(plans: Iterable[Guarded], viewer: Viewer) -> FindingSight:
     return FindingSight.MASKED if Sight.ALL in seen else FindingSight.NOTHING
 
 
-def guarded(plan: Plan) -> Guarded:
-    """Return what decides about *plan*."""
-    return Guarded(plan.visibility, plan.owner.oin, plan.audience, plan.contact)
+def guarded(plan: Subject) -> Guarded:
+    """Return what decides about *plan*, or about a restriction, which has no contact point."""
+    contact = plan.contact if isinstance(plan, Plan) else None
+    return Guarded(plan.visibility, plan.owner.oin, plan.audience, contact)
 
 
 def show(plan: Plan, viewer: Viewer) -> Plan | None:
@@ -167,7 +168,7 @@ def mask(finding: Finding, plans: Iterable[Guarded], viewer: Viewer) -> MaskedFi
     return MaskedFinding(finding.id, finding.kind, finding.status, finding.severity, tuple(contacts))
 
 
-def may_see_all(plans: Iterable[Plan], viewer: Viewer) -> bool:
+def may_see_all(plans: Iterable[Subject], viewer: Viewer) -> bool:
     """Say whether *viewer* may see every one of *plans*; so it may when there is none."""
     return all(sight(guarded(plan), viewer) for plan in plans)
 
@@ -177,7 +178,7 @@ def lower(one: Clearance, other: Clearance) -> Clearance:
     return min(one, other, key=CLEARANCES.index)
 
 
-def strictest(plans: Iterable[Plan]) -> Visibility:
+def strictest(plans: Iterable[Subject]) -> Visibility:
     """Return the strictest visibility among *plans*; RESTRICTED when there is none."""
     return min((plan.visibility for plan in plans), key=_STRICTEST_FIRST.index, default=Visibility.RESTRICTED)
 

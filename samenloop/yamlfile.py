@@ -111,6 +111,15 @@ def parse(
     return result
 
 
+def peek(path: Path, key: str) -> Any:
+    """Return the value of one key at the top of *path*, None where there is none or the file cannot be read."""
+    try:
+        data = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return None
+    return data.get(key) if isinstance(data, dict) else None
+
+
 def from_text(text: str) -> Any:
     """Read a value given as text: `[a, b]` and `{a: b}` as YAML, all else stays text. Raises ValueError."""
     if not text.startswith(("[", "{")):

@@ -1,10 +1,11 @@
-"""Yields the shared truth: one state per plan, and a row of `plan-regions` for detection.
+"""Yields the shared truth: one state per plan and per restriction, and a row of `plan-regions` for detection.
 
 Lead: plan-changes. Any number of workers share its partitions; a plan's state lies in the partition of the same
 number. Each accepted change gives one state and one row, never fewer: nothing is folded. A removed plan is a null value
 on both, whose headers carry `revision` and `version`; a row that is there says all in its value, since headers cost the
 reader as much again and the topic is the hub's own. What cannot be taken becomes a dead letter with its original bytes.
-The owner of partition 0 writes the tick of the day; with the clock `event` whoever sees a newer day does.
+The owner of partition 0 writes the tick of the day; with the clock `event` whoever sees a newer day does. It also takes
+all reports of restrictions (`restriction-reports`): they are few, and one writer gives the revisions.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from samenloop.letters import letter_output
 from samenloop.localday import local_day
 from samenloop.logs import get_logger
 from samenloop.model import ChangeKind, FieldOrigin, Phase, PlanRegion, PlanState
+from samenloop.restriction_states import REPORTS, STATES, Report, RestrictionStates
 from samenloop.settings import Hub
 from samenloop.stage import Assignment, Headers, Output, Partition, Record
 
@@ -42,7 +44,7 @@ class Consolidate:
 
     name = "consolidate"
     lead = "plan-changes"
-    follows: Sequence[str] = ()
+    follows: Sequence[str] = (REPORTS,)
 
     def __init__(self, codec: Codec, *, source: str, clock: str, allow_test_oin: bool = True) -> None:
         self._codec, self._splicer = codec, PlanSplicer(codec)
@@ -52,7 +54,8 @@ class Consolidate:
         self._day: date | None = None
         self._phases: Counter[Phase] = Counter()
         self._outcomes: Counter[str] = Counter()
-        self._letters: Counter[str] = Counter()
+        self._letters: Counter[tuple[str, str]] = Counter()
+        self._restrictions = self._no_restrictions()
         metrics.at_scrape(self._show)
 
     @classmethod
@@ -68,11 +71,15 @@ class Consolidate:
             self._known[number] = {}
         for record in assignment.read("plan-states", assignment.partitions, until="end"):
             self._remember(record)
+        for record in assignment.read(STATES, until="end") if 0 in self._known else ():
+            self._remember_restriction(record)
         self._day = None  # a tick too many does no harm, one too few does
         return ()
 
     def revoke(self, partitions: Collection[int]) -> None:
-        """Forget the plans of these partitions."""
+        """Forget the plans of these partitions, and with partition 0 the restrictions."""
+        if 0 in partitions:
+            self._restrictions = self._no_restrictions()
         for number in partitions:
             for known in self._known.pop(number, {}).values():
                 self._count_phase(known, -1)
@@ -81,11 +88,21 @@ class Consolidate:
         """Take changes in order. All are read before any is taken: only reading can fail for want of the registry."""
         self._succeeded()
         outputs = self._tick(now)
+        reports = [(record, self._restrictions.read(record)) for record in batch if record.topic == REPORTS]
+        if reports:
+            batch = [record for record in batch if record.topic != REPORTS]
         for record, read in [(record, self._read(record)) for record in batch]:
             try:
                 if isinstance(read, Reject):
                     raise read
                 self._take(record, *read, now, outputs)
+            except Reject as error:
+                outputs.append(self._set_aside(record, error, now))
+        for record, report in reports:
+            try:
+                if isinstance(report, Reject):
+                    raise report
+                self._take_report(record, report, now, outputs)
             except Reject as error:
                 outputs.append(self._set_aside(record, error, now))
         return outputs
@@ -132,6 +149,16 @@ class Consolidate:
         if self._clock == "event":
             out += self._tick_to(local_day(claim.recorded_at), now)
         out += self._outputs(record, envelope, read, taken, now)
+
+    def _take_report(self, record: Record, report: Report, now: datetime, out: list[Output]) -> None:
+        ruling, outputs = self._restrictions.take(record, report, now)
+        self._outcomes[_OUTCOMES[ruling]] += 1
+        if outputs and self._clock == "event":
+            out += self._tick_to(local_day(report.said.recorded_at), now)
+        out += outputs
+
+    def _no_restrictions(self) -> RestrictionStates:
+        return RestrictionStates(self._codec, source=self._source, allow_test_oin=self._allow_test_oin)
 
     def _hashed(self, read: ReadChange, record: Record) -> ReadChange:
         """A source may leave the content hash to us."""
@@ -215,7 +242,7 @@ class Consolidate:
     def _set_aside(self, record: Record, error: Reject, now: datetime) -> Output:
         letter = contract.rejected(record, error, stage=self.name, now=now)
         self._outcomes["dead_lettered"] += 1
-        self._letters[letter.reason.value] += 1
+        self._letters[record.topic, letter.reason.value] += 1
         log.warning("record.rejected", "A change was set aside.", code=error.code, detail=error.detail,
                     topic=record.topic, partition=record.partition, offset=record.offset)  # fmt: skip
         return letter_output(self._codec, self._source, letter)
@@ -232,6 +259,13 @@ class Consolidate:
             self._count_phase(plans[record.key], -1)
         plans[record.key] = known
         self._count_phase(known, 1)
+
+    def _remember_restriction(self, record: Record) -> None:
+        try:
+            self._restrictions.remember(record)
+        except Reject as error:
+            log.error("state.unreadable", "The state of a restriction cannot be read; its revision starts again.",
+                      code=error.code, partition=record.partition, offset=record.offset)  # fmt: skip
 
     def _recalled(self, record: Record) -> Known:
         envelope = read_envelope(record.headers)
@@ -257,8 +291,8 @@ class Consolidate:
         """Count what the last batch brought: being called again says that it was committed."""
         for outcome, count in self._outcomes.items():
             metrics.PROCESSOR_EVENTS_TOTAL.labels(processor=self.name, outcome=outcome).inc(count)
-        for reason, count in self._letters.items():
-            metrics.DLQ_RECORDS_TOTAL.labels(topic=self.lead, reason=reason).inc(count)
+        for (topic, reason), count in self._letters.items():
+            metrics.DLQ_RECORDS_TOTAL.labels(topic=topic, reason=reason).inc(count)
         self._outcomes.clear()
         self._letters.clear()
 
@@ -266,6 +300,7 @@ class Consolidate:
         for phase in Phase:
             metrics.PLANS_BY_PHASE.labels(phase=phase).set(self._phases[phase])
         metrics.TABLE_KEYS.labels(table="plan-states").set(sum(map(len, list(self._known.values()))))
+        metrics.TABLE_KEYS.labels(table="restrictions").set(len(self._restrictions))
 
 
 def _state(read: ReadChange, taken: Known, now: datetime) -> PlanState:

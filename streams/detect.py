@@ -57,8 +57,6 @@ class Detect:
         if rules.state is not State.ACTIVE:
             where = hub.hub.rules or "default.yaml"
             raise BadSettings([f"{where}: state: found {rules.state}, a hub judges by an ACTIVE configuration only"])
-        for note in rules.notes:
-            log.warning("rules.not_judged", "Part of the rule configuration is not judged.", note=note)
         return cls(codec, identity.system_urn(hub.hub.oin, "samenloop"), rules, hub.hub.metric_crs)
 
     def assign(self, assignment: Assignment) -> Sequence[Output]:

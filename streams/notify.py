@@ -17,7 +17,9 @@ from uuid import UUID
 
 from samenloop import contract, identity, metrics
 from samenloop.contract import Codec, Envelope, read_envelope
+from samenloop.contract.regions import Region, read_zone
 from samenloop.errors import Reject
+from samenloop.identity import is_restriction
 from samenloop.letters import letter_output
 from samenloop.logs import get_logger
 from samenloop.model import AlertState, Finding
@@ -149,6 +151,8 @@ class Notify:
         notifier = self._notifier
         if record.topic in _FINDINGS:
             self._hear_finding(record, now)
+        elif record.topic == "plan-regions" and is_restriction(record.key):
+            notifier.load_zone(record.key, self._zone(record))
         elif record.topic == "plan-regions":
             row = self._decoded(record)
             if row is None or row.day is None:
@@ -170,6 +174,9 @@ class Notify:
             self._notifier.hear_finding(finding_id, finding, event, now)
 
     def _load(self, record: Record) -> None:
+        if record.topic == "plan-regions" and is_restriction(record.key):
+            self._notifier.load_zone(record.key, self._zone(record))
+            return
         value, notifier = self._decoded(record), self._notifier
         if record.topic in _FINDINGS:
             notifier.load_finding(_uuid(record.key), value, _event_of(record))
@@ -187,6 +194,9 @@ class Notify:
             self._notifier.ledger.unload(_uuid(subscription_id), subject_id)
         else:
             self._notifier.ledger.load(self._decoded(record))
+
+    def _zone(self, record: Record) -> Region | None:
+        return None if record.value is None else read_zone(self._codec, record.value, record.headers)
 
     def _decoded(self, record: Record) -> Any:
         return None if record.value is None else self._codec.decode(record.topic, record.value, record.headers)

@@ -51,6 +51,8 @@ _GUARANTEES: dict[str, tuple[str, str]] = {
     "alert-states": ("operation", "The hub's own memory of what a subscriber was last told. No headers."),
     "partners": ("subscribers", "The last record per organisation holds."),
     "dead-letter-states": ("operation", "The last record per dead letter counts."),
+    "restriction-reports": ("restrictions", "In the order in which a source says it, per restriction."),
+    "restrictions": ("restrictions", "`revision` only rises per restriction. Null: the restriction is gone."),
     "sources": ("operation", "The last record per system holds; written by the health view only."),
 }
 """Tag and promise of each public topic. A new topic needs its line here."""

@@ -16,7 +16,7 @@ from samenloop.cli.output import emit, say, warn
 from samenloop.errors import BadSettings
 
 if TYPE_CHECKING:
-    from samenloop.model import Plan
+    from samenloop.model import Plan, Restriction, Subject
 
 
 def check(
@@ -31,7 +31,7 @@ def check(
     json: Json = False,
     geojson: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
-    """Find conflicts and opportunities between plans in files, without Kafka.
+    """Find conflicts and opportunities between plans in files, and with restrictions, without Kafka.
 
     Ends with 0 when the files were read, findings or not, and with 1 when one of them is no complete export.
 
@@ -62,18 +62,19 @@ def check(
     if pairs is not None and not profile:
         emit(_count_shapes(files, pairs, crs))
         return 0
-    plans, whole = _read(files, profile or [], connector)
-    crs = crs or _metric_crs(plans)
+    plans, zones, whole = _read(files, profile or [], connector)
+    crs = crs or _metric_crs([*plans, *zones])
     if pairs is not None:
         emit(_count(plans, pairs, crs))
     else:
         form = "geojson" if geojson else "json" if json else "text"
-        _find(plans, rules, _day(today), crs, lang=lang, form=form)
+        _find(plans, zones, rules, _day(today), crs, lang=lang, form=form)
     return 0 if whole else 1
 
 
 def _find(
     plans: Sequence[Plan],
+    zones: Sequence[Restriction],
     rules_file: Path | None,
     today: date,
     crs: str,
@@ -85,16 +86,22 @@ def _find(
     from samenloop.rules import load_rules
 
     rules = load_rules(rules_file)
-    by_id = {plan.id: plan for plan in plans}
-    found = check(plans, rules, today, metric_crs=crs)
+    by_id: dict[str, Subject] = {plan.id: plan for plan in plans}
+    by_id |= {zone.id: zone for zone in zones}
+    found = check(plans, rules, today, restrictions=zones, metric_crs=crs)
     if form == "text":
         say(to_text(found, by_id, rules, lang))
     else:
         emit(to_json_form(found, by_id, rules) if form == "json" else to_geojson(found, by_id, rules))
 
 
-def _read(files: Sequence[Path], profiles: Sequence[Path], connector: str) -> tuple[list[Plan], bool]:
-    """Return the plans of all files, and whether every file was a complete export; what was refused goes to stderr."""
+def _read(
+    files: Sequence[Path], profiles: Sequence[Path], connector: str
+) -> tuple[list[Plan], list[Restriction], bool]:
+    """Return the plans and restrictions of all files, and whether every file was a complete export.
+
+    What was refused goes to stderr.
+    """
     from samenloop import plugins
 
     if not profiles:
@@ -103,14 +110,16 @@ def _read(files: Sequence[Path], profiles: Sequence[Path], connector: str) -> tu
         raise BadSettings([f"--profile: found {len(profiles)}, expected one, or one for each of {len(files)} files"])
     source = plugins.load("sources", connector)()
     plans: list[Plan] = []
+    zones: list[Restriction] = []
     whole = True
     for path, profile in zip(files, profiles if len(profiles) > 1 else [*profiles] * len(files), strict=True):
         result = source.read_plans([path], profile)
         plans += result.plans
+        zones += result.restrictions
         for line in _refusals(result.report.files):
             warn(line)
         whole = whole and not any(file.problem for file in result.report.files)
-    return plans, whole
+    return plans, zones, whole
 
 
 def _refusals(reports: Sequence[object]) -> Iterator[str]:
@@ -148,7 +157,7 @@ def _count_shapes(files: Sequence[Path], metres: float, crs: str | None) -> dict
     return {"pairs": counted.pairs, "pairs_in_time": None}
 
 
-def _metric_crs(plans: Sequence[Plan]) -> str:
+def _metric_crs(plans: Sequence[Subject]) -> str:
     """Return the CRS to measure in, and say so where it is not the usual one."""
     from samenloop.geometry import fitting_metric_crs
 

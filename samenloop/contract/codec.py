@@ -153,14 +153,19 @@ class Codec:
 
     def writer(self, topic: str, value: bytes, headers: Headers) -> Writer:
         """Return the schema with which *value* was written. Errors as in `decode`."""
+        writer = self.writer_of(topic, value, headers)
+        if writer.record != self.wires[topic].record:
+            raise Reject("schema.other-record", f"a {writer.record} where {self.wires[topic].record} is expected")
+        return writer
+
+    def writer_of(self, topic: str, value: bytes, headers: Headers) -> Writer:
+        """Return the schema with which *value* was written, whatever its record. Errors as in `decode`."""
         number = avro.schema_id(value)
         writer = self._by_id.get(number)
         if writer is None and (writer := self._named(headers)) is not None:
             metrics.SCHEMA_FALLBACK_TOTAL.labels(topic=topic).inc()
         if writer is None:
             writer = self._by_id[number] = _writer(self._schemas.schema(number))
-        if writer.record != self.wires[topic].record:
-            raise Reject("schema.other-record", f"a {writer.record} where {self.wires[topic].record} is expected")
         return writer
 
     def headers(self, topic: str, envelope: Envelope, *, tombstone: bool = False) -> Headers:

@@ -127,6 +127,22 @@ EVENT_TYPES: dict[str, EventType] = {
             "The operator admitted it, gave or took a key, or recorded a mandate.",
         ),
         EventType(
+            "nl.samenloop.restriction-reported.v1", "restriction-reports",
+            "A source says how one restriction is now, or that it is gone.",
+            "A connector found a restriction new, different or missing.",
+        ),
+        EventType(
+            "nl.samenloop.restriction-changed.v1", "restrictions",
+            "A restriction has a new revision.",
+            "The hub accepted what its authority reported.",
+        ),
+        EventType(
+            "nl.samenloop.restriction-removed.v1", "restrictions",
+            "A restriction is gone.",
+            "Its authority removed it, or its source no longer has it.",
+            tombstone=True,
+        ),
+        EventType(
             "nl.samenloop.source-polled.v1", "polls",
             "What one poll of a source read, and what became of it.",
             "A poll ended, well or not.",

@@ -75,6 +75,8 @@ TOPICS: dict[str, Topic] = {
         _deleted("plan-changes", model.PlanChanged, "plan id", 12, days=400),
         _compacted("plan-states", model.PlanState, "plan id", 12, lag_hours=_WEEK),
         _compacted("plan-regions", model.PlanRegion, "plan id, or day:<date>", 1, lag_hours=_WEEK, public=False),
+        _deleted("restriction-reports", model.RestrictionReport, "restriction id", 3, days=400),
+        _compacted("restrictions", model.Restriction, "restriction id", 3),
         _compacted("conflicts", model.Conflict, "finding id", 12),
         _compacted("opportunities", model.Opportunity, "finding id", 12),
         _compacted("subscriptions", model.Subscription, "subscription id", 3),

@@ -62,7 +62,7 @@ class Sender:
             records = read_snapshot(self.source, page).records
         except Reject:
             return
-        present = {record.plan.id: record.plan for record in records}
+        present = {plan.id: plan for record in records if isinstance(plan := record.plan, Plan)}
         for plan_id in self.plans.keys() - present.keys():
             self.absent[plan_id] = self.absent.get(plan_id, 0) + 1
             end = self.plans[plan_id].period.end

@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import Final
 
 import numpy as np
+from shapely.geometry.base import BaseGeometry
 
 from samenloop import geometry
 from samenloop.detection.findings import FindingEvent, Side
@@ -18,8 +19,9 @@ from samenloop.detection.rows import Row, tick
 from samenloop.errors import Reject
 from samenloop.geometry import Shapes
 from samenloop.kernel import Kernel
-from samenloop.model import Finding, Severity
-from samenloop.rules import Gone, Rules, day_number, subject_with
+from samenloop.model import Finding, Restriction, Severity
+from samenloop.rules import Gone, Rules, day_number, subject_with, zone_with
+from samenloop.rules.subject import Matchable
 
 LOAD_ROWS: Final = 20_000
 """Rows that are paired at once while state is rebuilt."""
@@ -159,14 +161,24 @@ class Detector:
                 geometry.to_metric(plan.geometry, self._metric_crs)
             except Reject as error:
                 self.rejected.append((plan.id, error))
-        subject = subject_with(plan, row.revision, self._rules, shape[0], repaired)
-        if isinstance(subject, Gone):
-            side = Side(plan.id, row.revision, plan.owner.oin, plan.visibility, plan.audience)
-            self.plans.put_gone(slot, subject, side)
+        if isinstance(plan, Restriction):
+            self._put_zone(plan, row.revision, slot, shape[0], repaired)
+        elif isinstance(subject := subject_with(plan, row.revision, self._rules, shape[0], repaired), Gone):
+            self.plans.put_gone(slot, subject, _side(plan, row.revision))
         else:
             self.plans.put(slot, subject)
         if row.first_load:
             self.plans.note_first_load(slot)
+
+    def _put_zone(
+        self, restriction: Restriction, revision: int, slot: int, shape: BaseGeometry | None, repaired: bool
+    ) -> None:
+        zone = zone_with(restriction, revision, self._rules, shape, repaired)
+        if isinstance(zone, Gone):
+            self.plans.zones.pop(slot, None)
+            self.plans.put_gone(slot, zone, _side(restriction, revision))
+        else:
+            self.plans.put_zone(slot, zone)
 
     def _pair_up(self, slots: Slots) -> Pairs:
         """Tell the kernel where and when these plans are now; works that are over are nowhere."""
@@ -193,3 +205,7 @@ class Detector:
         self._to_judge.clear()
         if len(every):
             self._to_judge.append(np.unique(every, axis=0))
+
+
+def _side(plan: Matchable | Restriction, revision: int) -> Side:
+    return Side(plan.id, revision, plan.owner.oin, plan.visibility, plan.audience)

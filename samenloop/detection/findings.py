@@ -16,7 +16,6 @@ from samenloop.model import (
     Severity,
     Visibility,
 )
-from samenloop.rules import CLASH_WORKS
 from samenloop.rules.judge import Ruling
 from samenloop.rules.subject import Gone
 from samenloop.value import value
@@ -31,7 +30,7 @@ OPEN: Final = frozenset({FindingStatus.OPEN, FindingStatus.ACKNOWLEDGED})
 
 
 class Side(NamedTuple):
-    """One plan of a finding, as far as the record itself tells of it."""
+    """One plan or zone of a finding, as far as the record itself tells of it."""
 
     plan_id: str
     revision: int
@@ -94,7 +93,7 @@ class Told:
 
 def topic_of(rule_id: str) -> Topic:
     """Return the topic of a rule's findings."""
-    return "conflicts" if rule_id == CLASH_WORKS else "opportunities"
+    return "conflicts" if rule_id.startswith("CLASH.") else "opportunities"
 
 
 def kind_of(rule_id: str) -> str:
@@ -127,7 +126,7 @@ def opened(
         "status_reason": FIRST_LOAD if first else None,
         "evidence": ruling.evidence,
     }
-    return Conflict(**fields) if told.rule_id == CLASH_WORKS else Opportunity(score=ruling.score, **fields)
+    return Conflict(**fields) if topic_of(told.rule_id) == "conflicts" else Opportunity(score=ruling.score, **fields)
 
 
 def closed(
@@ -146,7 +145,7 @@ def closed(
     fields = _fields(told, sides, at=at, cause_id=cause_id)
     fields |= {"status": gone.status, "status_reason": gone.reason, "evidence": evidence, "closed_at": at}
     fields["superseded_by"] = None if superseded_by is None else str(superseded_by)
-    return Conflict(**fields) if told.rule_id == CLASH_WORKS else Opportunity(**fields)
+    return Conflict(**fields) if topic_of(told.rule_id) == "conflicts" else Opportunity(**fields)
 
 
 def _fields(told: Told, sides: tuple[Side, Side], *, at: datetime, cause_id: str) -> dict[str, Any]:

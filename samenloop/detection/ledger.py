@@ -13,11 +13,23 @@ from numpy.typing import NDArray
 from samenloop.detection.findings import FindingEvent, Side, Told, Transition, closed, opened, topic_of
 from samenloop.detection.plans import PlanTable
 from samenloop.detection.rows import Row
-from samenloop.identity import finding_id
+from samenloop.identity import finding_id, is_restriction
 from samenloop.model import Evidence, Finding, FindingStatus, Remedy, RemedyKind, Severity
-from samenloop.rules import Gone, Place, Rules, Subject, day_number, judge, measure_places
+from samenloop.rules import (
+    Gone,
+    Place,
+    Rules,
+    Subject,
+    Zone,
+    absence_in_zone,
+    day_number,
+    judge,
+    judge_zone,
+    measure_places,
+)
 from samenloop.rules.judge import SUPERSEDED, Judged, Ruling, absence
 from samenloop.rules.subject import DELETED, GEOMETRY_LOST
+from samenloop.rules.zones import RESTRICTION_DELETED
 
 Pairs = NDArray[np.int64]
 """Shape (k, 2): slots of plans."""
@@ -75,7 +87,7 @@ class Ledger:
         for slot, side in zip(slots, sides, strict=True):
             if self._plans.side(slot).revision == 0:
                 ghost = Side(side.id, side.revision, side.owner_oin, finding.visibility, finding.audience)
-                self._plans.put_gone(slot, DELETED, ghost)
+                self._plans.put_gone(slot, RESTRICTION_DELETED if is_restriction(side.id) else DELETED, ghost)
         key = (slots[0], slots[1])
         told = self._told_of(key, finding.evidence.rule_id)
         if told.is_open:
@@ -147,9 +159,22 @@ class Ledger:
         judged = Judged()
         a, b = plans
         if place is not None and not isinstance(a, Gone) and not isinstance(b, Gone):
-            judged = judge(a, b, self._rules, today, metric_crs=self._metric_crs, place=place)
+            zoned = self._zoned(key, a, b)
+            if zoned is None:
+                judged = judge(a, b, self._rules, today, metric_crs=self._metric_crs, place=place)
+            else:
+                judged = judge_zone(*zoned, self._rules, today, metric_crs=self._metric_crs, place=place)
             self.missed += judged.missed
         return _Case(key, plans, sides, place, judged, today, cause)
+
+    def _zoned(self, key: Key, a: Subject, b: Subject) -> tuple[Subject, Zone] | None:
+        """The plan and the zone of a pair, None for two plans."""
+        zones = self._plans.zones
+        if not zones:  # nearly always
+            return None
+        if (zone := zones.get(key[0])) is not None:
+            return b, zone
+        return (a, zone) if (zone := zones.get(key[1])) is not None else None
 
     def _side(self, slot: int, plan: Subject | Gone) -> Side:
         if isinstance(plan, Gone):
@@ -206,6 +231,9 @@ class Ledger:
         a, b = case.plans
         if case.place is not None and not isinstance(a, Gone) and not isinstance(b, Gone):
             crs, place = self._metric_crs, case.place
+            zoned = self._zoned(case.key, a, b)
+            if zoned is not None:
+                return absence_in_zone(*zoned, self._rules, case.today, rule_id, metric_crs=crs, place=place)
             return absence(a, b, self._rules, case.today, rule_id, metric_crs=crs, place=place)
         lost = [side.plan_id for plan, side in zip(case.plans, case.sides, strict=True) if plan == GEOMETRY_LOST]
         return Evidence(

@@ -1,4 +1,4 @@
-"""The plans that detection holds: one row of figures each, so that a million fit in memory.
+"""The plans and zones that detection holds: one row of figures each, so that a million fit in memory.
 
 A plan keeps its slot for as long as the process lives, also when it is removed: findings about it must still be
 closed, and a plan that returns is the same plan.
@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 
 from samenloop.detection.findings import Side
 from samenloop.geometry import Shapes
+from samenloop.identity import is_restriction
 from samenloop.model import Certainty, Precision, Visibility
-from samenloop.rules import Gone, Subject, same_owner
+from samenloop.rules import Gone, Subject, Zone, same_owner
 from samenloop.rules.judge import FROZEN, LINKED, LOW_SCORE, NO_OVERLAP, NOT_NEAR, SAME_OWNER, SUPERSEDED, TOO_SMALL
 from samenloop.rules.subject import CANCELLED, DELETED, GEOMETRY_LOST, NOT_MATCHED, OVER, PERIOD_LOST, Times
+from samenloop.rules.zones import RESTRICTION_CANCELLED, RESTRICTION_DELETED, RESTRICTION_ENDED
 
 Slots = NDArray[np.int64]
 
@@ -24,9 +26,11 @@ _COLUMNS: Final = np.dtype(
     [
         ("revision", "i8"), ("start", "i4"), ("end", "i4"), ("known_end", "i4"), ("earliest", "i4"), ("latest", "i4"),
         ("owner", "i4"), ("accuracy_m", "f8"), ("certainty", "i1"), ("precision", "i1"), ("visibility", "i1"),
-        ("judged_by", "i2"), ("gone", "i1"), ("bits", "i2"),
+        ("traits", "i4"), ("gone", "i1"), ("bits", "i2"),
     ]
 )  # fmt: skip
+_ZONES: Final = 1 << 40
+"""The group of all zones, beyond any number of an owner: zones are never paired with zones."""
 _NEVER: Final = np.iinfo(np.int32).min
 _CERTAINTIES: Final = tuple(Certainty)
 _PRECISIONS: Final = tuple(Precision)
@@ -36,7 +40,7 @@ _PRECISION: Final = {member: number for number, member in enumerate(_PRECISIONS)
 _VISIBILITY: Final = {member: number for number, member in enumerate(_VISIBILITIES)}
 _GONE: Final = (
     None, DELETED, CANCELLED, OVER, NOT_MATCHED, GEOMETRY_LOST, PERIOD_LOST, LINKED, SAME_OWNER, NOT_NEAR, NO_OVERLAP,
-    FROZEN, TOO_SMALL, LOW_SCORE, SUPERSEDED,
+    FROZEN, TOO_SMALL, LOW_SCORE, SUPERSEDED, RESTRICTION_CANCELLED, RESTRICTION_ENDED, RESTRICTION_DELETED,
 )  # fmt: skip
 """Why a plan is not matched, by number; 0 means that it is."""
 
@@ -59,14 +63,16 @@ class PlanTable:
     def __init__(self) -> None:
         self.ids: list[str] = []
         self.shapes: Shapes = np.full(1024, None, dtype=np.object_)
+        self.zones: dict[int, Zone] = {}
+        """The slots that hold a zone that is matched; their rows are those of its place and time."""
         self._slots: dict[str, int] = {}
         self._rows = np.zeros(1024, dtype=_COLUMNS)
         self._extras: dict[int, _Extra] = {}
         self._owners: list[str] = []
         self._owner_numbers: dict[str, int] = {}
         self._unknown_owners: list[int] = []
-        self._judging: list[frozenset[str]] = []
-        self._judging_numbers: dict[frozenset[str], int] = {}
+        self._traits: list[tuple[frozenset[str], frozenset[str]]] = []
+        self._traits_numbers: dict[tuple[frozenset[str], frozenset[str]], int] = {}
 
     def __len__(self) -> int:
         """Return the number of slots, those of removed plans included."""
@@ -120,11 +126,16 @@ class PlanTable:
             _CERTAINTY[subject.certainty],
             _PRECISION[subject.precision],
             _VISIBILITY[subject.visibility],
-            self._judged_by(subject.judged_by),
+            self._number_of((subject.judged_by, subject.work_kinds)),
             0,
             bits,
         )
         self.shapes[slot] = subject.shape
+
+    def put_zone(self, slot: int, zone: Zone) -> None:
+        """Keep a matchable zone."""
+        self.put(slot, zone.subject)
+        self.zones[slot] = zone
 
     def put_gone(self, slot: int, gone: Gone, side: Side) -> None:
         """Keep what a finding about an unmatched plan must still say."""
@@ -140,7 +151,8 @@ class PlanTable:
 
     def remove(self, slot: int) -> None:
         """Note that a plan was deleted; its revision, owner and visibility stay known."""
-        self.put_gone(slot, DELETED, self.side(slot))
+        self.zones.pop(slot, None)
+        self.put_gone(slot, RESTRICTION_DELETED if is_restriction(self.ids[slot]) else DELETED, self.side(slot))
 
     def side(self, slot: int) -> Side:
         """Return what a finding says of a plan."""
@@ -157,7 +169,7 @@ class PlanTable:
     def get(self, slot: int) -> Subject | Gone:
         """Return a plan as the rules see it, or why it is not matched."""
         (revision, start, end, known_end, earliest, latest, owner, accuracy, certainty, precision, visibility,
-         judged_by, gone, bits) = self._rows[slot].item()  # fmt: skip
+         traits, gone, bits) = self._rows[slot].item()  # fmt: skip
         if gone:
             why = _GONE[gone]
             return DELETED if why is None else why
@@ -166,6 +178,7 @@ class PlanTable:
         times = extra.times if extra is not None and extra.times is not None else None
         if times is None:
             times = Times(spans, ((start, known_end),) if bits & ASSUMED else spans, bool(bits & OPEN_END))
+        judged_by, work_kinds = self._traits[traits]
         return Subject(
             self.ids[slot],
             revision,
@@ -180,7 +193,8 @@ class PlanTable:
             _CERTAINTIES[certainty],
             None if earliest == _NEVER else earliest,
             None if latest == _NEVER else latest,
-            self._judging[judged_by],
+            judged_by,
+            work_kinds,
             bool(bits & GROUND),
             bool(bits & GROUND_ASSUMED),
             bool(bits & TRAFFIC),
@@ -210,9 +224,13 @@ class PlanTable:
         return start, np.where(running & (start <= today) & (end < today), np.int32(today), end)
 
     def groups(self, slots: Slots, *, skip_same_owner: bool) -> NDArray[np.int64]:
-        """Return a number per owner, -1 where pairs of one owner are judged or the owner is unknown."""
-        if not skip_same_owner:
-            return np.full(len(slots), -1, dtype=np.int64)
+        """Return a number per owner, -1 where pairs of one owner are judged or it is unknown; zones share one."""
+        groups = self._owner_groups(slots) if skip_same_owner else np.full(len(slots), -1, dtype=np.int64)
+        if self.zones:
+            groups[np.isin(slots, list(self.zones))] = _ZONES
+        return groups
+
+    def _owner_groups(self, slots: Slots) -> NDArray[np.int64]:
         owners = self._rows["owner"][slots].astype(np.int64)
         return np.where(np.isin(owners, self._unknown_owners), -1, owners) if self._unknown_owners else owners
 
@@ -225,9 +243,9 @@ class PlanTable:
                 self._unknown_owners.append(number)
         return number
 
-    def _judged_by(self, rule_ids: frozenset[str]) -> int:
-        number = self._judging_numbers.get(rule_ids)
+    def _number_of(self, traits: tuple[frozenset[str], frozenset[str]]) -> int:
+        number = self._traits_numbers.get(traits)
         if number is None:
-            number = self._judging_numbers[rule_ids] = len(self._judging)
-            self._judging.append(rule_ids)
+            number = self._traits_numbers[traits] = len(self._traits)
+            self._traits.append(traits)
         return number

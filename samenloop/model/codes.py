@@ -111,6 +111,33 @@ class Cooperation(StrEnum):
     SOUGHT = "SOUGHT"
 
 
+class RestrictionKind(StrEnum):
+    """What sort of restriction (nl: soort beperking). A DETOUR restricts nothing by itself."""
+
+    UNKNOWN = "UNKNOWN"
+    MORATORIUM = "MORATORIUM"
+    EXCLUSION_ZONE = "EXCLUSION_ZONE"
+    DETOUR = "DETOUR"
+
+
+class RestrictionStatus(StrEnum):
+    """Where a restriction stands (nl: status van beperking). Only PROPOSED and IN_FORCE are judged."""
+
+    UNKNOWN = "UNKNOWN"
+    PROPOSED = "PROPOSED"
+    IN_FORCE = "IN_FORCE"
+    ENDED = "ENDED"
+    CANCELLED = "CANCELLED"
+
+
+class Force(StrEnum):
+    """Whether a restriction binds (nl: bindend). ADVISORY never blocks."""
+
+    UNKNOWN = "UNKNOWN"
+    ADVISORY = "ADVISORY"
+    BINDING = "BINDING"
+
+
 class ChangeKind(StrEnum):
     """What happened to a plan (nl: wijzigingsoort)."""
 

@@ -12,7 +12,7 @@ from samenloop.value import value
 
 @value
 class Participant:
-    """A plan in a finding, at the revision that was judged (nl: betrokken plan)."""
+    """A plan or restriction in a finding, at the revision that was judged (nl: betrokken plan)."""
 
     id: str
     revision: int
@@ -44,7 +44,7 @@ class Evidence:
 
     Distances, areas and lengths in metres of the hub's metric CRS (*metric_crs*, default EPSG:28992), geometries as
     given, never buffered. *overlap_days* or *gap_days* is set, never both. Flags: assumed_end, geometry_repaired,
-    extent_known, coarse_period, within_accuracy.
+    extent_known, coarse_period, within_accuracy, late_commit, ground_assumed; with a zone default_years, short_notice.
     """
 
     rule_id: str
@@ -85,7 +85,7 @@ class Reply:
 
 @value(kw_only=True)
 class Conflict:
-    """Plans that cannot all go on as planned (nl: conflict)."""
+    """Plans, or a plan and a restriction, that cannot all go on as planned (nl: conflict)."""
 
     id: UUID
     revision: int

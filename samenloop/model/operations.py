@@ -18,6 +18,7 @@ from samenloop.model.codes import (
     SystemState,
 )
 from samenloop.model.plans import NOTHING, Contact, Organisation, Plan
+from samenloop.model.restrictions import Restriction
 from samenloop.value import value
 
 
@@ -102,8 +103,9 @@ class SourcePoll:
 class SourceState:
     """What a source connector must remember: its cursor (*record* ``""``) or one record's fingerprint.
 
-    Written in the same transaction as the changes it led to, so no local file holds truth. *plan* is the plan as last
-    published: a record that is absent after its end is closed with it (phase COMPLETED). None once it is deleted.
+    Written in the same transaction as the changes it led to, so no local file holds truth. *plan* or
+    *restriction* is what was last published: a record that is absent after its end is closed with it. None once it is
+    deleted.
     """
 
     source: str
@@ -119,6 +121,7 @@ class SourceState:
     phase: Phase = Phase.UNKNOWN
     held: str | None = None
     plan: Plan | None = None
+    restriction: Restriction | None = None
 
 
 @value

@@ -13,7 +13,17 @@ from typing import Any
 
 import orjson
 
-from samenloop.model import Certainty, Finding, Opportunity, Organisation, Period, Plan, Visibility
+from samenloop.model import (
+    Certainty,
+    Finding,
+    Opportunity,
+    Organisation,
+    Period,
+    Plan,
+    RestrictionStatus,
+    Subject,
+    Visibility,
+)
 from samenloop.value import value
 
 Bounds = tuple[float, float, float, float]
@@ -68,19 +78,26 @@ class Told:
 
 
 def plan_figures(
-    plan: Plan, area_m2: float | None, bounds: Bounds | None, committed: Collection[Certainty]
+    plan: Subject, area_m2: float | None, bounds: Bounds | None, committed: Collection[Certainty]
 ) -> PlanFigures:
-    """Return the figures of one plan; *area_m2* and *bounds* are of its geometry in metres."""
+    """Return the figures of one plan; *area_m2* and *bounds* are of its geometry in metres.
+
+    A restriction is committed when it is in force.
+    """
+    if isinstance(plan, Plan):
+        sure, parties = plan.certainty in committed, plan.parties
+    else:
+        sure, parties = plan.status is RestrictionStatus.IN_FORCE, ()
     return PlanFigures(
         title=plan.title,
         owner=plan.owner,
         visibility=plan.visibility,
         start=plan.period.start,
         end=plan.period.end,
-        committed=plan.certainty in committed,
+        committed=sure,
         area_m2=None if area_m2 is None else round(area_m2, 1),
         bounds=bounds,
-        parties=tuple(sorted({party.oin or party.name or "" for party in plan.parties} - {""})),
+        parties=tuple(sorted({party.oin or party.name or "" for party in parties} - {""})),
     )
 
 

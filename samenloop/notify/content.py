@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from samenloop import visibility
-from samenloop.model import Conflict, Finding, Payload, Plan, SubscriberRole
+from samenloop.model import Conflict, Finding, Payload, Plan, Subject, SubscriberRole
 from samenloop.notify.interest import Interest
 from samenloop.rules import Rules, remedy_sentences, sentence
 from samenloop.rules.configuration import Language
@@ -26,8 +26,9 @@ SUMMARY_ITEMS = 20
 TEST = orjson.dumps({"sentences": {"nl": "Dit is een proefmelding.", "en": "This is a test alert."}}).decode()
 """What stands in a test alert."""
 _MASKED = {
-    "nl": "Een plan van u raakt aan een plan dat u niet mag inzien. Neem contact op met de eigenaar daarvan.",
-    "en": "A plan of yours meets a plan that you may not see. Get in touch with its owner.",
+    "nl": "Een plan of beperking van u raakt aan een plan of beperking van een ander die u niet mag inzien. "
+    "Neem contact op met de eigenaar daarvan.",
+    "en": "A plan or restriction of yours meets one that you may not see. Get in touch with its owner.",
 }
 _LANGUAGES: tuple[Language, ...] = ("nl", "en")
 _SEVERITY_ORDER = ("BLOCKING", "WARNING", "UNKNOWN", "INFO")
@@ -43,7 +44,7 @@ class Words:
         self,
         interest: Interest,
         finding: Finding,
-        plans: Mapping[str, Plan],
+        plans: Mapping[str, Subject],
         *,
         role: SubscriberRole,
         changes: Sequence[str],
@@ -84,7 +85,7 @@ class Words:
         return _text(interest, {"plan": self._participant(interest, plan.id, plan), "changes": ["removed"]})
 
     def summary(
-        self, interest: Interest, findings: Iterable[tuple[Finding, Mapping[str, Plan]]], *, plans: int, masked: int
+        self, interest: Interest, findings: Iterable[tuple[Finding, Mapping[str, Subject]]], *, plans: int, masked: int
     ) -> str:
         """Return the data of the summary after a first load: counts, and the worst findings in a sentence each.
 
@@ -116,7 +117,7 @@ class Words:
                 break
         return orjson.dumps(data).decode()
 
-    def _participant(self, interest: Interest, plan_id: str, plan: Plan | None) -> dict[str, Any]:
+    def _participant(self, interest: Interest, plan_id: str, plan: Subject | None) -> dict[str, Any]:
         if plan is None:
             return {"id": plan_id}
         seen: dict[str, Any] = {
@@ -126,8 +127,9 @@ class Words:
             "period": self._to_json(plan.period),
             "own": plan.owner.oin == interest.oin,
         }
-        if plan.contact is not None and visibility.sight(visibility.guarded(plan), interest.viewer) >= Sight.SHARED:
-            seen["contact"] = self._to_json(plan.contact)
+        guarded = visibility.guarded(plan)
+        if guarded.contact is not None and visibility.sight(guarded, interest.viewer) >= Sight.SHARED:
+            seen["contact"] = self._to_json(guarded.contact)
         return seen
 
 
@@ -148,7 +150,7 @@ def _text(interest: Interest, data: dict[str, Any]) -> str | None:
     return text.decode() if len(text) <= LARGEST_DATA else None
 
 
-def _worst_first(item: tuple[Finding, Mapping[str, Plan]]) -> tuple[int, float, str]:
+def _worst_first(item: tuple[Finding, Mapping[str, Subject]]) -> tuple[int, float, str]:
     finding = item[0]
     if isinstance(finding, Conflict):
         return _SEVERITY_ORDER.index(finding.severity.value), 0.0, str(finding.id)

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
+from typing import Protocol
 
 import shapely
 from shapely.geometry.base import BaseGeometry
@@ -27,7 +29,9 @@ from samenloop.model import (
     Plan,
     PlanKind,
     PlanRegion,
+    Restriction,
     Severity,
+    Subject,
     SubscriberRole,
     Subscription,
     SubscriptionStatus,
@@ -49,10 +53,23 @@ _AUTHORITIES = frozenset({PartyRole.ROAD_AUTHORITY, PartyRole.PERMIT_AUTHORITY})
 _ROLES = (SubscriberRole.OWNER, SubscriberRole.AUTHORITY, SubscriberRole.PARTICIPANT)
 
 
-class Known:
-    """A plan as last seen, with its geometry in metres worked out once, when first asked for."""
+class Row(Protocol):
+    """What a row of plan-regions says besides its plan or restriction."""
 
-    def __init__(self, row: PlanRegion, plan: Plan, metric_crs: str) -> None:
+    @property
+    def revision(self) -> int: ...
+    @property
+    def accepted_at(self) -> datetime: ...
+    @property
+    def cause_id(self) -> str: ...
+    @property
+    def first_load(self) -> bool: ...
+
+
+class Known:
+    """A plan or restriction as last seen, with its geometry in metres worked out once, when first asked for."""
+
+    def __init__(self, row: Row, plan: Subject, metric_crs: str) -> None:
         self.row, self.plan, self._crs = row, plan, metric_crs
 
     @cached_property
@@ -73,6 +90,13 @@ class Known:
         return plan_figures(self.plan, float(shapely.area(self.shape)), (x0, y0, x1, y1), committed)
 
 
+class KnownPlan(Known):
+    """A plan as last seen."""
+
+    row: PlanRegion
+    plan: Plan
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Interest:
     """A subscription that is active, with what is worked out of it once."""
@@ -90,7 +114,7 @@ class Interest:
         """Who is told."""
         return self.subscription.subscriber_oin
 
-    def sees(self, plans: Iterable[Plan]) -> bool:
+    def sees(self, plans: Iterable[Subject]) -> bool:
         """Say whether the subscriber may see every one of *plans*."""
         return visibility.may_see_all(plans, self.viewer)
 
@@ -104,7 +128,7 @@ class Interest:
             return None
         return self._role(plans) if self._from_sources(plans) and self._touches(plans) else None
 
-    def plan_role(self, known: Known) -> SubscriberRole | None:
+    def plan_role(self, known: KnownPlan) -> SubscriberRole | None:
         """Return the role in which a plan of another concerns the subscriber; None when it was not asked for."""
         plan, asked = known.plan, self.subscription
         if plan.owner.oin == self.oin or plan.kind is PlanKind.OBSERVATION:
@@ -146,9 +170,11 @@ class Interest:
         return not sources or any(known.plan.system in sources for known in plans)
 
     def _touches(self, plans: Collection[Known]) -> bool:
+        """Where works meet a zone, only the works count: a zone may span a town."""
         if self.area is None:
             return True
-        return any(known.shape is not None and self.area.intersects(known.shape) for known in plans)
+        placed = [known for known in plans if isinstance(known.plan, Plan)] or plans
+        return any(known.shape is not None and self.area.intersects(known.shape) for known in placed)
 
     def _role(self, plans: Collection[Known]) -> SubscriberRole | None:
         found = {role for known in plans for role in _roles(known.plan, self.oin)}
@@ -181,9 +207,13 @@ def interest_of(subscription: Subscription, partner: Partner | None, metric_crs:
     return Interest(subscription, Viewer(subscription.subscriber_oin, clearance), area, source, asked)
 
 
-def _roles(plan: Plan, oin: str) -> Iterable[SubscriberRole]:
+def _roles(plan: Subject, oin: str) -> Iterable[SubscriberRole]:
     if plan.owner.oin == oin:
         yield SubscriberRole.OWNER
+    if isinstance(plan, Restriction):
+        if plan.owner.oin == oin:
+            yield SubscriberRole.AUTHORITY
+        return
     for party in plan.parties:
         if party.oin == oin:
             yield SubscriberRole.AUTHORITY if party.role in _AUTHORITIES else SubscriberRole.PARTICIPANT

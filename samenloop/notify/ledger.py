@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import orjson
 
 from samenloop import identity, visibility
-from samenloop.model import Alert, AlertReason, AlertState, Digest, Plan, Severity, SubscriberRole
+from samenloop.model import Alert, AlertReason, AlertState, Digest, Severity, Subject, SubscriberRole
 from samenloop.notify.baseline import Told, from_text, to_text
 from samenloop.notify.interest import Interest
 from samenloop.value import value
@@ -130,7 +130,7 @@ class Ledger:
         self,
         interest: Interest,
         saying: Saying,
-        plans: Iterable[Plan],
+        plans: Iterable[Subject],
         now: datetime,
         *,
         told: Told | None = None,
@@ -169,7 +169,7 @@ class Ledger:
         self._keep(subscription_id, saying.subject_id, told, now, open_=True)
         self._count(subscription_id, now)
 
-    def summarise(self, interest: Interest, saying: Saying, plans: Iterable[Plan], now: datetime) -> None:
+    def summarise(self, interest: Interest, saying: Saying, plans: Iterable[Subject], now: datetime) -> None:
         """Send the summary that is owed."""
         self.summaries.pop(interest.subscription.id, None)
         self.say(interest, saying, plans, now)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import datetime
+from typing import Protocol
 from uuid import UUID
 
 from samenloop.model import (
@@ -15,16 +16,24 @@ from samenloop.model import (
     AlertState,
     Finding,
     Partner,
-    Plan,
     PlanRegion,
+    Restriction,
+    Subject,
     Subscription,
     SubscriptionStatus,
 )
 from samenloop.notify import content
-from samenloop.notify.interest import FIRST_LOAD, SUBSCRIPTION_TEST, Interest, Known, interest_of
+from samenloop.notify.interest import FIRST_LOAD, SUBSCRIPTION_TEST, Interest, Known, KnownPlan, Row, interest_of
 from samenloop.notify.ledger import Event, Ledger, Outgoing, Saying
 from samenloop.notify.telling import OPEN, Heard, Moment, Teller
 from samenloop.rules import Rules
+
+
+class ZoneRow(Row, Protocol):
+    """A row of plan-regions with a restriction in it."""
+
+    @property
+    def plan(self) -> object: ...
 
 
 class Notifier:
@@ -36,8 +45,9 @@ class Notifier:
         self._source, self._crs, self._quiet = source, metric_crs, quiet_seconds
         self._words = content.Words(rules, to_json)
         self.ledger = Ledger()
-        self.plans: dict[str, Known] = {}
-        self._teller = Teller(rules, self._words, self.ledger, self.plans)
+        self.plans: dict[str, KnownPlan] = {}
+        self.zones: dict[str, Known] = {}
+        self._teller = Teller(rules, self._words, self.ledger, plans=self.plans, zones=self.zones)
         self.findings: dict[UUID, Heard] = {}
         self.subscriptions: dict[UUID, Subscription] = {}
         self.partners: dict[str, Partner] = {}
@@ -53,8 +63,17 @@ class Notifier:
             return row is None
         if known is not None and known.row.version >= row.version:
             return False
-        self.plans[plan_id] = Known(row, row.plan, self._crs)
+        self.plans[plan_id] = KnownPlan(row, row.plan, self._crs)
         return True
+
+    def load_zone(self, restriction_id: str, row: ZoneRow | None) -> None:
+        """Take over a row of a restriction (None: removed). It is no news by itself: the findings about it are."""
+        if row is None or not isinstance(row.plan, Restriction):
+            self.zones.pop(restriction_id, None)
+            return
+        known = self.zones.get(restriction_id)
+        if known is None or known.row.revision < row.revision:
+            self.zones[restriction_id] = Known(row, row.plan, self._crs)
 
     def load_finding(self, finding_id: UUID, finding: Finding | None, event: Event) -> None:
         """Take over a finding (None: forgotten) without telling anyone."""
@@ -94,7 +113,7 @@ class Notifier:
         """Say whether an open finding cites a plan, or a revision of one, that has not been heard yet."""
         if finding.status not in OPEN:
             return False
-        found = ((self.plans.get(p.id), p.revision) for p in finding.participants)
+        found = ((self._known(p.id), p.revision) for p in finding.participants)
         return any(known is None or known.row.revision < revision for known, revision in found)
 
     def hear_subscription(self, subscription: Subscription, now: datetime) -> None:
@@ -155,6 +174,9 @@ class Notifier:
 
     # Decisions.
 
+    def _known(self, subject_id: str) -> Known | None:
+        return self.plans.get(subject_id) or self.zones.get(subject_id)
+
     def _interest(self, subscription: Subscription) -> None:
         partner = self.partners.get(subscription.subscriber_oin)
         interest = interest_of(subscription, partner, self._crs, self._source)
@@ -194,11 +216,11 @@ class Notifier:
         )
         self.ledger.say(interest, saying, [], now)
 
-    def _told_now(self, interest: Interest) -> tuple[list[tuple[Finding, dict[str, Plan]]], int]:
+    def _told_now(self, interest: Interest) -> tuple[list[tuple[Finding, dict[str, Subject]]], int]:
         """What a subscription knows to be open, findings with their plans, and how many plans of others."""
-        findings: list[tuple[Finding, dict[str, Plan]]] = []
+        findings: list[tuple[Finding, dict[str, Subject]]] = []
         for heard in self.findings.values():
-            known = [k for p in heard.finding.participants if (k := self.plans.get(p.id)) is not None]
+            known = [k for p in heard.finding.participants if (k := self._known(p.id)) is not None]
             told = self.ledger.open_told(interest, str(heard.finding.id))
             if told is not None and not told.masked and interest.sees(k.plan for k in known):
                 findings.append((heard.finding, {k.plan.id: k.plan for k in known}))

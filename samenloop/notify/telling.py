@@ -11,15 +11,15 @@ open and asked for             NEW (a first load: a summary)    CHANGED if mater
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from samenloop import visibility
-from samenloop.model import AlertReason, Conflict, Finding, FindingStatus, Phase, Plan, SubscriberRole
+from samenloop.model import AlertReason, Conflict, Finding, FindingStatus, Phase, Subject, SubscriberRole
 from samenloop.notify import content, interest, materiality
 from samenloop.notify.baseline import PlanFigures, Told, finding_figures, masked_figures
-from samenloop.notify.interest import Interest, Known
+from samenloop.notify.interest import Interest, Known, KnownPlan
 from samenloop.notify.ledger import Event, Ledger, Saying
 from samenloop.rules import Rules
 from samenloop.value import value
@@ -47,10 +47,18 @@ class Moment:
 
 
 class Teller:
-    """Decides for one subscription at a time; *plans* and *ledger* are shared with the notifier."""
+    """Decides for one subscription at a time; *plans*, *zones* and *ledger* are shared with the notifier."""
 
-    def __init__(self, rules: Rules, words: content.Words, ledger: Ledger, plans: Mapping[str, Known]) -> None:
-        self._rules, self._words, self._ledger, self._plans = rules, words, ledger, plans
+    def __init__(
+        self,
+        rules: Rules,
+        words: content.Words,
+        ledger: Ledger,
+        *,
+        plans: Mapping[str, KnownPlan],
+        zones: Mapping[str, Known],
+    ) -> None:
+        self._rules, self._words, self._ledger, self._plans, self._zones = rules, words, ledger, plans, zones
         self.suppressed: Counter[str] = Counter()
         self.loaded_at: datetime | None = None
         """When something last went into a summary that is owed."""
@@ -92,7 +100,7 @@ class Teller:
         if finding.revision < self._ledger.revision(wants, subject):
             return  # read again after a restart
         told = self._ledger.open_told(wants, subject)
-        known = [plan for p in finding.participants if (plan := self._plans.get(p.id)) is not None]
+        known = [plan for p in finding.participants if (plan := self._known(p.id)) is not None]
         guards = [visibility.guarded(plan.plan) for plan in known]
         seen = visibility.finding_sight(guards, wants.viewer) if guards else FindingSight.WHOLE
         if told is not None and told.masked and len(known) < len(finding.participants):
@@ -108,7 +116,9 @@ class Teller:
         elif finding.status in OPEN:
             self._finding_open(wants, heard, known, moment)
         elif told is not None:
-            named = {p.id: f.as_plan(p.id) for p in finding.participants if (f := told.plans.get(p.id)) is not None}
+            named: dict[str, Subject] = {
+                p.id: f.as_plan(p.id) for p in finding.participants if (f := told.plans.get(p.id)) is not None
+            }
             named |= {plan.plan.id: plan.plan for plan in known}
             saying = self._worded(wants, self._saying(heard, AlertReason.ENDED), heard, named, changes=())
             fresh = Told(revision=finding.revision)
@@ -127,9 +137,12 @@ class Teller:
         saying = Saying(subject_id, event, event_type, AlertReason.ENDED, data=content.gone(subject_id))
         self._ledger.say(wants, saying, [], moment.now)
 
-    def figures(self, plans: list[Known]) -> dict[str, PlanFigures]:
+    def figures(self, plans: Sequence[Known]) -> dict[str, PlanFigures]:
         """Return the figures of plans that are kept as told."""
         return {known.plan.id: known.figures(self._rules.committed) for known in plans}
+
+    def _known(self, subject_id: str) -> Known | None:
+        return self._plans.get(subject_id) or self._zones.get(subject_id)
 
     def _finding_open(self, wants: Interest, heard: Heard, known: list[Known], moment: Moment) -> None:
         finding = heard.finding
@@ -205,7 +218,7 @@ class Teller:
         """The type follows the reason: what is new to this subscriber is *opened*, whatever the record said."""
         finding = heard.finding
         record = "conflict" if isinstance(finding, Conflict) else "opportunity"
-        causes = (self._plans.get(p.id) for p in finding.participants)
+        causes = (self._known(p.id) for p in finding.participants)
         at = next((k.row.accepted_at for k in causes if k is not None and k.row.cause_id == finding.cause_id), None)
         return Saying(
             subject_id=str(finding.id),
@@ -217,9 +230,9 @@ class Teller:
         )
 
     def _worded(
-        self, wants: Interest, saying: Saying, heard: Heard, named: Mapping[str, Plan], *, changes: tuple[str, ...]
+        self, wants: Interest, saying: Saying, heard: Heard, named: Mapping[str, Subject], *, changes: tuple[str, ...]
     ) -> Saying:
-        known = [plan for plan_id in named if (plan := self._plans.get(plan_id)) is not None]
+        known = [plan for plan_id in named if (plan := self._known(plan_id)) is not None]
         role = wants.finding_role(heard.finding, known) or SubscriberRole.OBSERVER
         data = self._words.finding(wants, heard.finding, named, role=role, changes=changes)
         return replace(saying, role=role, data=data)

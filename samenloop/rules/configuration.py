@@ -11,7 +11,7 @@ from functools import cache, cached_property
 from importlib.resources import files
 from pathlib import Path
 from string import Formatter
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import yaml
 from pydantic import (
@@ -26,13 +26,14 @@ from pydantic import (
 )
 
 from samenloop import yamlfile
-from samenloop.model import Certainty, PlanKind, Precision, Severity, TrafficImpact
+from samenloop.model import Certainty, PlanKind, Precision, RestrictionKind, Severity, TrafficImpact
 from samenloop.rules.work_kinds import work_kind_code, work_kinds
 
 CLASH_WORKS = "CLASH.WORKS"
 SAME_TRENCH = "OPP.SAME_TRENCH"
 NEAR = "OPP.NEAR"
 RESTRICTION = "CLASH.RESTRICTION"
+BEFORE_RESTRICTION = "OPP.BEFORE_RESTRICTION"
 
 Language = Literal["nl", "en"]
 _MOST_KINDS = 10_000
@@ -42,6 +43,7 @@ PLACEHOLDERS = frozenset(
     | {"place", "distance_m", "overlap_m2", "shared_length_m"}
     | {"plans", "conflicts", "counts", "chances"}
     | {"time", "days", "period", "from", "to", "new_start", "old_start"}
+    | {"works", "zone", "inside", "ban", "authority"}
 )
 
 
@@ -81,6 +83,17 @@ class RuleWords(yamlfile.Model):
     combine: Template = Field(description="what doing it together means")
 
 
+class ZoneWords(yamlfile.Model):
+    """The sentences of a rule about a plan and a zone, in one language."""
+
+    sentence: Template = Field(description="the finding in one sentence")
+    shift_later: Template = Field(description="what moving the works later means")
+    shift_earlier: Template = Field(description="what moving the works earlier means")
+    no_remedy: Template = Field(description="what is left when the works cannot be moved")
+    confirm_end: Template = Field(description="the question after an end that is assumed")
+    reasons: dict[str, str] = Field({}, description="why it is over, where the rule has words of its own")
+
+
 class PairRule(yamlfile.Model):
     """What the rules about two plans share."""
 
@@ -111,14 +124,33 @@ class Chance(PairRule):
     min_score: float = Field(ge=0, le=1, description="lowest score at which it is told")
 
 
-class Restriction(yamlfile.Model):
-    """CLASH.RESTRICTION: accepted so that one file serves all hubs; zones are not judged by this version."""
+class ZoneRule(yamlfile.Model):
+    """What the rules about a plan and a zone share."""
 
-    enabled: bool = Field(description="judged as soon as zones are read")
-    default_years: PositiveInt = Field(5, description="length of a moratorium without an end")
-    exempt_work_kinds: frozenset[KindCode] = Field(
-        frozenset(), description="kinds of work that may break up all the same"
+    enabled: bool = Field(description="whether the rule judges at all")
+    restriction_kinds: frozenset[RestrictionKind] = Field(description="kinds of restriction the rule is about")
+    words: dict[Language, ZoneWords] = Field(description="sentences, by language")
+
+
+class Ban(ZoneRule):
+    """CLASH.RESTRICTION: ground-disturbing works in a zone where breaking up is forbidden."""
+
+    plan_kinds: frozenset[PlanKind] = Field(description="kinds of plan the rule is about")
+    exempt_work_kinds: frozenset[KindCode] = Field(description="plans with one of these are never judged")
+    min_overlap_m2: NonNegativeFloat = Field(description="an area that shares less with the zone only touches it")
+    min_overlap_m: NonNegativeFloat = Field(description="the same for a line, in metres")
+    min_overlap_days: PositiveInt = Field(description="fewest days in common")
+    default_years: PositiveInt = Field(description="length of a moratorium without an end")
+    notice_days: NonNegativeInt = Field(
+        description="a zone that is proposed later than this before it begins is flagged"
     )
+    include_same_owner: bool = Field(description="also judge the authority's own works")
+
+
+class BeforeBan(ZoneRule):
+    """OPP.BEFORE_RESTRICTION: works inside a proposed zone that can still be done before it begins."""
+
+    freeze_days: NonNegativeInt = Field(description="fewest days before the start at which it is offered")
 
 
 class RuleSet(yamlfile.Model):
@@ -127,7 +159,8 @@ class RuleSet(yamlfile.Model):
     clash: Clash = Field(alias=CLASH_WORKS)
     same_trench: Chance = Field(alias=SAME_TRENCH)
     near: Chance = Field(alias=NEAR)
-    restriction: Restriction | None = Field(None, alias=RESTRICTION)
+    restriction: Ban = Field(alias=RESTRICTION)
+    before_restriction: BeforeBan = Field(alias=BEFORE_RESTRICTION)
 
 
 class Slope(yamlfile.Model):
@@ -226,9 +259,29 @@ class Words(yamlfile.Model):
     confirm_end: Template
     confirm_dates: Template
     confirm_geometry: Template
+    zone: Template
+    hidden_zone: str
+    inside_area: Template
+    inside_length: Template
+    inside_point: str
+    bans: dict[Literal["IN_FORCE", "PROPOSED", "ADVISORY", "UNKNOWN"], str]
     closed: Template
     summary: Template
     reasons: dict[str, str]
+
+
+class Traits(NamedTuple):
+    """What of a plan decides which rules judge it: the ids of those that do, and the codes of its kinds of work."""
+
+    judged_by: frozenset[str]
+    work_kinds: frozenset[str]
+
+
+class Judging(NamedTuple):
+    """What a plan's kinds mean to the rules. *breaks_ground* is what a plan counts as that does not say."""
+
+    traits: Traits
+    breaks_ground: bool
 
 
 class Rules(yamlfile.Model):
@@ -281,27 +334,25 @@ class Rules(yamlfile.Model):
         return max([0, *(rule.gap_days for _, rule in self.chances)])
 
     @cached_property
-    def _judging(self) -> dict[tuple[PlanKind, tuple[str, ...]], tuple[frozenset[str], bool]]:
+    def _judging(self) -> dict[tuple[PlanKind, tuple[str, ...]], Judging]:
         return {}  # not a private attribute of the model: reading one takes a microsecond
 
-    def judging(self, kind: PlanKind, kinds_of_work: tuple[str, ...]) -> tuple[frozenset[str], bool]:
-        """Return the ids of the enabled rules that judge a plan, and whether it breaks ground when it does not say.
-
-        *kinds_of_work* are the URIs of the plan.
-        """
+    def judging(self, kind: PlanKind, kinds_of_work: tuple[str, ...]) -> Judging:
+        """Return what a plan's kinds mean to the rules. *kinds_of_work* are the URIs of the plan."""
         known, key = self._judging, (kind, kinds_of_work)
         found = known.get(key)
         if found is None:
             if len(known) >= _MOST_KINDS:
                 known.clear()
             codes = frozenset(map(work_kind_code, kinds_of_work))
-            every: tuple[tuple[str, PairRule], ...] = ((CLASH_WORKS, self.rules.clash), *self.chances)
+            every: list[tuple[str, PairRule | Ban]] = [(CLASH_WORKS, self.rules.clash), *self.chances]
+            every.append((RESTRICTION, self.rules.restriction))
             judges = frozenset(
                 rule_id
                 for rule_id, rule in every
                 if rule.enabled and kind in rule.plan_kinds and not codes & rule.exempt_work_kinds
             )
-            found = known[key] = (judges, self._breaks_ground(kind, codes))
+            found = known[key] = Judging(Traits(judges, codes), self._breaks_ground(kind, codes))
         return found
 
     def _breaks_ground(self, kind: PlanKind, codes: frozenset[str]) -> bool:
@@ -311,19 +362,16 @@ class Rules(yamlfile.Model):
         known = work_kinds()
         return not codes or any(code not in known or known[code].ground_disturbing for code in codes)
 
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """Sentences an operator should read: what stands in the file and is not judged."""
-        restriction = self.rules.restriction
-        if restriction is not None and restriction.enabled:
-            return (f"{RESTRICTION} is configured, but this version judges no zones yet.",)
-        return ()
-
     def words_of(self, rule_id: str, language: Language) -> RuleWords:
-        """Return the sentences of one rule."""
+        """Return the sentences of one rule about two plans."""
         return {CLASH_WORKS: self.rules.clash, SAME_TRENCH: self.rules.same_trench, NEAR: self.rules.near}[
             rule_id
         ].words[language]
+
+    def zone_words_of(self, rule_id: str, language: Language) -> ZoneWords | None:
+        """Return the sentences of one rule about a plan and a zone; None when the rule is about two plans."""
+        rule = {RESTRICTION: self.rules.restriction, BEFORE_RESTRICTION: self.rules.before_restriction}.get(rule_id)
+        return rule.words[language] if rule is not None else None
 
 
 def load_rules(path: Path | None = None) -> Rules:

@@ -213,8 +213,7 @@ def _chance(pair: Pair, rule_id: str, rule: Chance) -> _Held | Gone:
         why = FROZEN
     if why is not None:
         return why
-    parts = _score_parts(pair)
-    score = round(sum(part.weight * part.value for part in parts), 3)
+    score, parts = score_of(pair)
     return LOW_SCORE if score < rule.min_score else _Held(rule_id, rule, score, parts)
 
 
@@ -252,8 +251,13 @@ def _says(pair: Pair, freeze_days: int) -> frozenset[Say]:
     return SAYS[(*_row(pair), Moment.LATE if late else Moment.EARLY)]
 
 
+def score_of(pair: Pair) -> tuple[float, tuple[ScorePart, ...]]:
+    """Return the score of an opportunity and its four terms, each 0..1. rule: rules.md 2."""
+    parts = _score_parts(pair)
+    return round(sum(part.weight * part.value for part in parts), 3), parts
+
+
 def _score_parts(pair: Pair) -> tuple[ScorePart, ...]:
-    """The four terms of the score, each 0..1. rule: rules.md 2."""
     score = pair.rules.score
     lead = min(max(pair.time.lead_days, 0) / score.lead.full_at_days, 1.0)
     return (

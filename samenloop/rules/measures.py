@@ -153,6 +153,14 @@ def _gap(a: Sequence[Span], b: Sequence[Span]) -> int:
     return min(max(p[0], q[0]) - min(p[1], q[1]) - 1 for p in a for q in b)
 
 
+def clearing_moves(still: Sequence[Span], moving: Sequence[Span]) -> tuple[int, int]:
+    """Return the smallest moves in days, later and earlier, by which *moving* loses all days in common with *still*.
+
+    They must have a day in common.
+    """
+    return _clearing_move(still, moving), _clearing_move(_mirrored(still), _mirrored(moving))
+
+
 def _clearing_move(first: Sequence[Span], second: Sequence[Span]) -> int:
     """Smallest number of days by which *second* must move later to have no day in common with *first*."""
     if len(first) == 1 == len(second):

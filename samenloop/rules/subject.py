@@ -106,7 +106,10 @@ class Matchable(Protocol):
 
 
 class Subject(NamedTuple):
-    """One matchable plan as the rules see it. Lengths and areas in metres of the metric CRS, geometry repaired."""
+    """One matchable plan as the rules see it, or a zone (`rules.zones`).
+
+    Lengths and areas in metres of the metric CRS, geometry repaired.
+    """
 
     plan_id: str
     revision: int
@@ -122,6 +125,8 @@ class Subject(NamedTuple):
     earliest_start: int | None
     latest_end: int | None
     judged_by: frozenset[str]
+    work_kinds: frozenset[str]
+    """Codes; only rules about zones look at them."""
     groundworks: bool
     ground_assumed: bool
     hinders_traffic: bool
@@ -183,7 +188,7 @@ def subject_with(
         return CANCELLED
     if plan.phase is Phase.COMPLETED:
         return OVER
-    judged_by, breaks_ground = rules.judging(plan.kind, plan.work_kinds)
+    (judged_by, work_kinds), breaks_ground = rules.judging(plan.kind, plan.work_kinds)
     if not judged_by:
         return NOT_MATCHED
     if shape is None:
@@ -210,6 +215,7 @@ def subject_with(
         earliest_start=day_number(window.earliest_start) if window.earliest_start else None,
         latest_end=day_number(window.latest_end) if window.latest_end else None,
         judged_by=judged_by,
+        work_kinds=work_kinds,
         groundworks=groundworks,
         ground_assumed=plan.ground_disturbing is None,
         hinders_traffic=plan.traffic_impact in rules.hindering_traffic,

@@ -7,23 +7,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, timedelta
+from typing import Literal
 
+from samenloop.identity import is_restriction
 from samenloop.model import (
     Conflict,
     ContactKind,
     Evidence,
     Finding,
     FindingStatus,
+    Force,
     Plan,
     Precision,
     Remedy,
     RemedyKind,
+    Restriction,
+    RestrictionStatus,
+    Subject,
 )
-from samenloop.rules.configuration import Language, Rules, Words
+from samenloop.rules.configuration import Language, Rules, Words, ZoneWords
 from samenloop.rules.subject import UNKNOWN_OWNER_PREFIX, UNKNOWN_OWNERS
 
 OPEN = frozenset({FindingStatus.OPEN, FindingStatus.ACKNOWLEDGED})
-Plans = Mapping[str, Plan]
+Plans = Mapping[str, Subject]
+"""Plans and restrictions by id."""
 
 
 def sentence(finding: Finding, plans: Plans, language: Language, rules: Rules) -> str:
@@ -32,6 +39,8 @@ def sentence(finding: Finding, plans: Plans, language: Language, rules: Rules) -
     *plans* by id; a participant that is not among them is described without its title, owner and dates.
     """
     words, evidence = rules.words[language], finding.evidence
+    if (own := rules.zone_words_of(evidence.rule_id, language)) is not None:
+        return _zone_sentence(finding, plans, words, own)
     a, b = finding.participants[0], finding.participants[1]
     named = {
         "a": _plan(a.id, plans, words),
@@ -57,11 +66,82 @@ def sentence(finding: Finding, plans: Plans, language: Language, rules: Rules) -
 
 def remedy_sentences(finding: Finding, plans: Plans, language: Language, rules: Rules) -> list[str]:
     """Return who would have to do what, one sentence per remedy: what dissolves a conflict, what both gain."""
+    own = rules.zone_words_of(finding.evidence.rule_id, language)
+    if own is not None:
+        return _zone_remedies(finding, plans, rules.words[language], own)
     found = [_remedy(remedy, finding, plans, language, rules) for remedy in finding.evidence.remedies]
     if not found and finding.status in OPEN:
         words, (a, b) = rules.words[language], (participant.id for participant in finding.participants[:2])
         found = [words.no_remedy.format(owner_a=_owner(a, plans, words), owner_b=_owner(b, plans, words))]
     return [_capital(text) for text in found if text]
+
+
+def _zone_sentence(finding: Finding, plans: Plans, words: Words, own: ZoneWords) -> str:
+    works, zone = _works_and_zone(finding)
+    named = {"works": _plan(works, plans, words), "zone": _zone(zone, plans, words)}
+    if finding.status not in OPEN:
+        code = finding.status_reason or ""
+        reason = own.reasons.get(code) or words.reasons.get(code) or code or finding.status.value
+        return _capital(words.closed.format(a=named["works"], b=named["zone"], reason=reason))
+    return _capital(
+        own.sentence.format(
+            **named,
+            severity=words.severities[finding.severity],
+            inside=_inside(finding.evidence, words),
+            ban=words.bans[_ban(plans.get(zone))],
+            days=_days(finding.evidence.overlap_days or 0, words),
+            period=_period(finding.evidence, words),
+        )
+    )
+
+
+def _zone_remedies(finding: Finding, plans: Plans, words: Words, own: ZoneWords) -> list[str]:
+    works, zone = _works_and_zone(finding)
+    found = [
+        _shifted(remedy, plans, words, own.shift_later if (remedy.days or 0) > 0 else own.shift_earlier)
+        if remedy.kind is RemedyKind.SHIFT
+        else _asked(remedy.participant_id, finding, plans, words, own)
+        for remedy in finding.evidence.remedies
+    ]
+    if not found and finding.status in OPEN:
+        found = [own.no_remedy.format(owner=_owner(works, plans, words), authority=_owner(zone, plans, words))]
+    return [_capital(text) for text in found]
+
+
+def _asked(subject_id: str, finding: Finding, plans: Plans, words: Words, own: ZoneWords) -> str:
+    question = _confirm(plans.get(subject_id), finding, words)
+    if question == words.confirm_end:
+        question = own.confirm_end
+    return question.format(plan=_title(subject_id, plans, words), owner=_owner(subject_id, plans, words))
+
+
+def _works_and_zone(finding: Finding) -> tuple[str, str]:
+    """The ids of the plan and of the restriction in a finding about both."""
+    a, b = finding.participants[0].id, finding.participants[1].id
+    return (b, a) if is_restriction(a) else (a, b)
+
+
+def _zone(zone_id: str, plans: Plans, words: Words) -> str:
+    zone = plans.get(zone_id)
+    if zone is None:
+        return words.hidden_zone
+    return words.zone.format(title=zone.title, owner=_owner(zone_id, plans, words))
+
+
+def _ban(zone: Subject | None) -> Literal["IN_FORCE", "PROPOSED", "ADVISORY", "UNKNOWN"]:
+    if not isinstance(zone, Restriction):
+        return "UNKNOWN"
+    if zone.force is Force.ADVISORY:
+        return "ADVISORY"
+    return "IN_FORCE" if zone.status is RestrictionStatus.IN_FORCE else "PROPOSED"
+
+
+def _inside(evidence: Evidence, words: Words) -> str:
+    if evidence.overlap_m2:
+        return words.inside_area.format(overlap_m2=number(evidence.overlap_m2, words))
+    if evidence.shared_length_m:
+        return words.inside_length.format(shared_length_m=number(evidence.shared_length_m, words))
+    return words.inside_point
 
 
 def _remedy(remedy: Remedy, finding: Finding, plans: Plans, language: Language, rules: Rules) -> str:
@@ -79,15 +159,20 @@ def _remedy(remedy: Remedy, finding: Finding, plans: Plans, language: Language, 
 
 
 def _shift(remedy: Remedy, days: int, finding: Finding, plans: Plans, words: Words) -> str:
-    plan, owner = plans.get(remedy.participant_id), _owner(remedy.participant_id, plans, words)
-    moved = _days(abs(days), words)
-    start = first_day(plan) if plan is not None else None
-    if start is None:
-        return words.shift_hidden.format(owner=owner, days=moved)
     if isinstance(finding, Conflict):
         template = words.shift_later if days > 0 else words.shift_earlier
     else:
         template = words.join_later if days > 0 else words.join_earlier
+    return _shifted(remedy, plans, words, template)
+
+
+def _shifted(remedy: Remedy, plans: Plans, words: Words, template: str) -> str:
+    plan, owner = plans.get(remedy.participant_id), _owner(remedy.participant_id, plans, words)
+    days = remedy.days or 0
+    moved = _days(abs(days), words)
+    start = first_day(plan) if plan is not None else None
+    if start is None:
+        return words.shift_hidden.format(owner=owner, days=moved)
     return template.format(
         owner=owner,
         plan=_title(remedy.participant_id, plans, words),
@@ -97,7 +182,7 @@ def _shift(remedy: Remedy, days: int, finding: Finding, plans: Plans, words: Wor
     )
 
 
-def _confirm(plan: Plan | None, finding: Finding, words: Words) -> str:
+def _confirm(plan: Subject | None, finding: Finding, words: Words) -> str:
     """The question to ask; without the plan the finding's flags tell which."""
     if finding.status_reason == "GEOMETRY_LOST":
         return words.confirm_geometry
@@ -120,9 +205,10 @@ def _combine(finding: Finding, plans: Plans, language: Language, rules: Rules) -
     )
 
 
-def first_day(plan: Plan) -> date | None:
+def first_day(plan: Subject) -> date | None:
     """Return the first day of the works: of the earliest work period, else of the period."""
-    starts = [part.start for part in plan.work_periods if part.start is not None]
+    stated = plan.work_periods if isinstance(plan, Plan) else ()
+    starts = [part.start for part in stated if part.start is not None]
     return min(starts) if starts else plan.period.start
 
 

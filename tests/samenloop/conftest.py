@@ -12,6 +12,7 @@ from samenloop.rules import Rules, load_rules
 
 SYSTEM = "urn:nld:oin:00000099000000000009:systeem:register"
 PlanMaker = Callable[..., model.Plan]
+ZoneMaker = Callable[..., model.Restriction]
 
 
 @pytest.fixture(scope="session")
@@ -80,6 +81,37 @@ def make_plan() -> PlanMaker:
             "geometry": None if where is None else geometry.to_model(_shape(where), "EPSG:28992"),
         }
         return model.Plan(**(defaults | fields))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_zone() -> ZoneMaker:
+    """Return a maker of restrictions: `make_zone("Z", "R(0 0,9 9)", "2026-07-01", "2031-06-30", …)`.
+
+    A binding moratorium in force, of an owner of its own; *where* as for plans, other keywords are its fields.
+    """
+
+    def make(name: str, where: str, start: str | None, end: str | None, **fields: Any) -> model.Restriction:
+        period = model.Period(
+            start=date.fromisoformat(start) if start else None,
+            end=date.fromisoformat(end) if end else None,
+            precision=model.Precision.DAY,
+        )
+        defaults: dict[str, Any] = {
+            "id": f"{SYSTEM}:restriction:{name}",
+            "system": SYSTEM,
+            "local_id": name,
+            "owner": model.Organisation("00000099000000000077", f"Authority {name}"),
+            "title": f"Zone {name}",
+            "kind": model.RestrictionKind.MORATORIUM,
+            "status": model.RestrictionStatus.IN_FORCE,
+            "force": model.Force.BINDING,
+            "visibility": model.Visibility.PUBLIC,
+            "period": period,
+            "geometry": geometry.to_model(_shape(where), "EPSG:28992"),
+        }
+        return model.Restriction(**(defaults | fields))
 
     return make
 

@@ -80,7 +80,8 @@ class Log:
     def read(
         self, topic: str, partitions: Collection[int] | None = None, *, until: Literal["committed", "end"]
     ) -> Iterator[Record]:
-        assert (topic, until) == ("plan-states", "end")
+        assert topic in ("plan-states", "restrictions")
+        assert until == "end"
         for offset, found in enumerate(self._outputs):
             if found.topic == topic and (partitions is None or found.partition in partitions):
                 yield Record(topic, found.partition or 0, offset, found.key, found.value, found.headers, 0)

@@ -15,7 +15,16 @@ from typing import Annotated, Any, Generic, TypeVar
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
 from connectors.sources.file_snapshots.fields import Names, Row
-from samenloop.model import Certainty, Phase, PlanKind, TrafficImpact, Visibility
+from samenloop.model import (
+    Certainty,
+    Force,
+    Phase,
+    PlanKind,
+    RestrictionKind,
+    RestrictionStatus,
+    TrafficImpact,
+    Visibility,
+)
 from samenloop.source import Note
 from samenloop.source_settings import Kinds
 from samenloop.yamlfile import Model
@@ -172,3 +181,8 @@ KindTable = Annotated[CodeTable[Annotated[PlanKind, BeforeValidator(_upper)]], B
 TrafficTable = Annotated[CodeTable[Annotated[TrafficImpact, BeforeValidator(_upper)]], BeforeValidator(_short)]
 WorkKindTable = Annotated[CodeTable[Kinds], BeforeValidator(_short)]
 BooleanTable = Annotated[CodeTable[bool], BeforeValidator(_short)]
+RestrictionKindTable = Annotated[
+    CodeTable[Annotated[RestrictionKind, BeforeValidator(_upper)]], BeforeValidator(_short)
+]
+StatusTable = Annotated[CodeTable[Annotated[RestrictionStatus, BeforeValidator(_upper)]], BeforeValidator(_short)]
+ForceTable = Annotated[CodeTable[Annotated[Force, BeforeValidator(_upper)]], BeforeValidator(_short)]

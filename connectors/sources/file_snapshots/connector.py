@@ -16,8 +16,10 @@ from connectors.sources.file_snapshots.documents import Document, read_document
 from connectors.sources.file_snapshots.envelopes import check_envelope
 from connectors.sources.file_snapshots.fields import fields_of
 from connectors.sources.file_snapshots.moments import snapshot_moment
-from connectors.sources.file_snapshots.profile import Profile, load_profile
-from connectors.sources.file_snapshots.translate import crs_of, translate
+from connectors.sources.file_snapshots.profile import ExportProfile, Profile, RestrictionProfile, load_profile
+from connectors.sources.file_snapshots.restrictions import translate_restriction
+from connectors.sources.file_snapshots.translate import translate
+from connectors.sources.file_snapshots.translation import crs_of
 from connectors.sources.file_snapshots.works import Work, read_works
 from samenloop.downloads import Download
 from samenloop.errors import Reject
@@ -67,7 +69,11 @@ class FileSource:
     connector = FileSnapshots.name
 
     def __init__(
-        self, profile: Profile, base: Path, context: Context, transport: httpx.BaseTransport | None = None
+        self,
+        profile: Profile | RestrictionProfile,
+        base: Path,
+        context: Context,
+        transport: httpx.BaseTransport | None = None,
     ) -> None:
         self.profile = profile
         self.system, self.oin, self.guards = profile.urn, profile.oin, profile.guards.values
@@ -91,7 +97,7 @@ class FileSource:
         """Translate one work. Raises Reject."""
         same = _same(raw)
         found = (self._now.get(same) or self._last.get(same)) if same else None
-        found = found or translate(self.profile, raw)
+        found = found or _translate(self.profile, raw)
         if same and len(self._now) < MOST_KEPT:
             self._now[same] = found
         return found
@@ -101,7 +107,9 @@ class FileSource:
         return instant.astimezone(self.profile.tz).date()
 
 
-def _pages(profile: Profile, base: Path, context: Context, transport: httpx.BaseTransport | None) -> Download | Folder:
+def _pages(
+    profile: ExportProfile, base: Path, context: Context, transport: httpx.BaseTransport | None
+) -> Download | Folder:
     if "://" not in profile.files:
         return Folder(base / profile.files, endings=ENDINGS, moment=partial(snapshot_moment, profile))
     return Download(
@@ -116,6 +124,12 @@ def _pages(profile: Profile, base: Path, context: Context, transport: httpx.Base
     )
 
 
+def _translate(profile: Profile | RestrictionProfile, work: Work) -> SourceRecord:
+    if isinstance(profile, RestrictionProfile):
+        return translate_restriction(profile, work)
+    return translate(profile, work)
+
+
 def _same(work: Work) -> bytes | None:
     """Return a hash of all that a work's translation depends on; None where there is none."""
     rows = [(row.properties, row.geometry, row.feature_id) for row in work.rows]
@@ -125,7 +139,7 @@ def _same(work: Work) -> bytes | None:
         return None
 
 
-def unpack(profile: Profile, body: bytes) -> tuple[Document, list[Work]]:
+def unpack(profile: ExportProfile, body: bytes) -> tuple[Document, list[Work]]:
     """Read the bytes of an export into a document and its works. Raises Reject(`envelope.…`), Held."""
     document = read_document(body, profile.reading)
     check_envelope(profile.expect, document, tuple(fields_of(profile.id.field)))

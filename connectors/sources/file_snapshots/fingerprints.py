@@ -14,19 +14,19 @@ import orjson
 
 from connectors.sources.file_snapshots.fields import Row
 from connectors.sources.file_snapshots.periods import comparable
-from connectors.sources.file_snapshots.profile import Profile
+from connectors.sources.file_snapshots.profile import ExportProfile
 from connectors.sources.file_snapshots.works import Work
 
 GEOMETRY = "geometry"
 
 
-def fingerprint(profile: Profile, work: Work) -> bytes:
+def fingerprint(profile: ExportProfile, work: Work) -> bytes:
     """Return SHA-256 (32 bytes) of the compared fields of a work; the order of its rows and fields plays no part."""
     rows = sorted(orjson.dumps(list(_compared(profile, row)), option=orjson.OPT_SORT_KEYS) for row in work.rows)
     return sha256(b"\n".join(dict.fromkeys(rows))).digest()
 
 
-def _compared(profile: Profile, row: Row) -> Iterator[tuple[str, Any]]:
+def _compared(profile: ExportProfile, row: Row) -> Iterator[tuple[str, Any]]:
     dates = profile.period.names if profile.period else ()
     dropped = {drop.field for drop in profile.drop if drop.when is None}
     names = sorted(profile.compare or [*(n for n in row.properties if n not in dropped), GEOMETRY])

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from connectors.sources.file_snapshots.dates import Moment, read_date
 from connectors.sources.file_snapshots.documents import read_document
 from connectors.sources.file_snapshots.envelopes import member
-from connectors.sources.file_snapshots.profile import Profile
+from connectors.sources.file_snapshots.profile import ExportProfile
 from samenloop.errors import Reject
 from samenloop.folders import Reader
 
@@ -17,7 +17,7 @@ _TIME = r"(?:[T_ -]?(?P<time>[0-2]\d[:.-]?[0-5]\d(?:[:.-]?[0-5]\d)?)(?P<z>Z)?(?!
 _IN_NAME = re.compile(_DAY + _TIME)
 
 
-def snapshot_moment(profile: Profile, name: str, modified: datetime, body: Reader) -> datetime:
+def snapshot_moment(profile: ExportProfile, name: str, modified: datetime, body: Reader) -> datetime:
     """Return the moment of an export: from its name, a member of the document, or when it was modified.
 
     *body* is a function that reads the file, called only when the document must be asked.
@@ -30,7 +30,7 @@ def snapshot_moment(profile: Profile, name: str, modified: datetime, body: Reade
     return modified
 
 
-def moment_in_name(profile: Profile, name: str) -> datetime | None:
+def moment_in_name(profile: ExportProfile, name: str) -> datetime | None:
     """Return the date, and time where there is one, in a file name; local time of the source."""
     if profile.snapshot_time.pattern:
         return _by_pattern(profile, name)
@@ -45,7 +45,7 @@ def moment_in_name(profile: Profile, name: str) -> datetime | None:
     return local.astimezone(UTC)
 
 
-def _by_pattern(profile: Profile, name: str) -> datetime | None:
+def _by_pattern(profile: ExportProfile, name: str) -> datetime | None:
     how = profile.snapshot_time
     found = re.search(how.pattern or "", name)
     text = "" if found is None else found[1] if found.groups() else found[0]
@@ -57,12 +57,12 @@ def _by_pattern(profile: Profile, name: str) -> datetime | None:
         return None
 
 
-def _instant(moment: Moment, profile: Profile) -> datetime:
+def _instant(moment: Moment, profile: ExportProfile) -> datetime:
     local = moment.local or datetime.combine(moment.first, datetime.min.time(), profile.tz)
     return local.astimezone(UTC)
 
 
-def moment_in_document(profile: Profile, body: bytes) -> datetime | None:
+def moment_in_document(profile: ExportProfile, body: bytes) -> datetime | None:
     """Return the instant in the member that the profile names; None when the document cannot be read."""
     name = profile.snapshot_time.member
     try:

@@ -11,14 +11,14 @@ from pathlib import Path
 from connectors.sources.file_snapshots.connector import FileSource, unpack
 from connectors.sources.file_snapshots.documents import Document
 from connectors.sources.file_snapshots.moments import snapshot_moment
-from connectors.sources.file_snapshots.profile import Profile, load_profile
+from connectors.sources.file_snapshots.profile import ExportProfile, Profile, RestrictionProfile, load_profile
 from connectors.sources.file_snapshots.works import Work
 from samenloop import geometry as border
 from samenloop.errors import BadSettings, Held, Reject
 from samenloop.folders import named_pages
-from samenloop.model import Plan
+from samenloop.model import Plan, Restriction, Subject
 from samenloop.source import Context, Page, Rejected, Snapshot, read_snapshot
-from samenloop.source_report import FileReport, MissingField, ReadResult, Report, gather_notes, gather_plans, refusals
+from samenloop.source_report import FileReport, MissingField, ReadResult, Report, gather, gather_notes, refusals
 
 
 def check_profile(path: Path | str, files: Sequence[Path] | None = None) -> Report:
@@ -29,29 +29,30 @@ def check_profile(path: Path | str, files: Sequence[Path] | None = None) -> Repo
     return read_plans(files, path).report
 
 
-def read_plans(files: Sequence[Path] | Path | None, profile: Profile | Path | str) -> ReadResult:
-    """Read plans from *files* (None: the newest export the profile points to), and say what was refused.
+def read_plans(files: Sequence[Path] | Path | None, profile: Profile | RestrictionProfile | Path | str) -> ReadResult:
+    """Read plans or restrictions from *files* (None: the newest the profile points to), and say what was refused.
 
-    A plan that stands in several files is taken from the last of them. Raises BadSettings for a profile or a file that
+    One that stands in several files is taken from the last of them. Raises BadSettings for a profile or a file that
     cannot be read, Retry for an address that does not answer. A file that is not a whole export gives no plans; the
     report says why.
     """
     path = Path(profile) if isinstance(profile, (str, Path)) else None
-    loaded = load_profile(path) if path else profile
-    assert isinstance(loaded, Profile)
+    loaded = profile if isinstance(profile, Profile | RestrictionProfile) else load_profile(profile)
     if files is not None:  # then nobody is asked, whatever the profile points to
         loaded = loaded.model_copy(update={"files": "."})
     source = FileSource(loaded, path.parent if path else Path(), Context(os.environ))
-    plans: dict[str, Plan] = {}
+    found: dict[str, Subject] = {}
     rejected: list[Rejected] = []
     reports = []
     for page in _pages(source, [files] if isinstance(files, Path) else files):
         report, snapshot = check_page(source, page)
         reports.append(report)
         if snapshot:
-            plans |= {record.plan.id: record.plan for record in snapshot.records}
+            found |= {record.plan.id: record.plan for record in snapshot.records}
             rejected += snapshot.rejected
-    return ReadResult(list(plans.values()), rejected, Report(str(path or loaded.system), loaded.urn, reports))
+    plans = [subject for subject in found.values() if isinstance(subject, Plan)]
+    zones = [subject for subject in found.values() if isinstance(subject, Restriction)]
+    return ReadResult(plans, rejected, Report(str(path or loaded.system), loaded.urn, reports), zones)
 
 
 def check_page(source: FileSource, page: Page) -> tuple[FileReport, Snapshot | None]:
@@ -64,11 +65,13 @@ def check_page(source: FileSource, page: Page) -> tuple[FileReport, Snapshot | N
         report.problem, report.problem_code = error.detail, error.code
         return report, None
     report.format, report.encoding, report.crs = document.format, document.encoding, _crs(source.profile, document)
-    report.rows, report.works, report.plans = len(document.rows), len(works), len(snapshot.records)
+    report.rows, report.works = len(document.rows), len(works)
+    report.plans = sum(isinstance(record.plan, Plan) for record in snapshot.records)
+    report.restrictions = len(snapshot.records) - report.plans
     report.refused = refusals(snapshot.rejected)
     report.missing = _missing(source.profile, works)
     gather_notes(report, snapshot.records)
-    gather_plans(report, [record.plan for record in snapshot.records])
+    gather(report, [record.plan for record in snapshot.records])
     return report, snapshot
 
 
@@ -81,12 +84,12 @@ def _pages(source: FileSource, files: Sequence[Path] | None) -> list[Page]:
     return list(named_pages(files, partial(snapshot_moment, source.profile)))
 
 
-def _crs(profile: Profile, document: Document) -> str:
+def _crs(profile: ExportProfile, document: Document) -> str:
     said = "profile" if profile.crs else "file" if document.crs else "default"
     return f"{profile.crs or border.epsg_of(document.crs or 'EPSG:4326')} ({said})"
 
 
-def _missing(profile: Profile, works: Sequence[Work]) -> list[MissingField]:
+def _missing(profile: ExportProfile, works: Sequence[Work]) -> list[MissingField]:
     rows = [row for work in works for row in work.rows]
     known = {name for row in rows for name in row.properties}
     result = []

@@ -13,7 +13,7 @@ from samenloop.errors import BadSettings, Held, Reject
 from samenloop.folders import named_pages
 from samenloop.model import Plan
 from samenloop.source import Context, Measures, Page, Rejected, Snapshot, SourceRecord, read_snapshot
-from samenloop.source_report import FileReport, ReadResult, Report, gather_notes, gather_plans, refusals
+from samenloop.source_report import FileReport, ReadResult, Report, gather, gather_notes, refusals
 
 
 def read_plans(files: Sequence[Path] | Path | None, profile: Path) -> ReadResult:
@@ -34,7 +34,7 @@ def read_plans(files: Sequence[Path] | Path | None, profile: Path) -> ReadResult
         report, snapshot = _check_page(source, page)
         reports.append(report)
         if snapshot:
-            plans |= {record.plan.id: record.plan for record in snapshot.records}
+            plans |= {plan.id: plan for record in snapshot.records if isinstance(plan := record.plan, Plan)}
             rejected += snapshot.rejected
     return ReadResult(list(plans.values()), rejected, Report(str(profile), loaded.urn, reports))
 
@@ -77,5 +77,5 @@ def _check_page(source: _Counting, page: Page) -> tuple[FileReport, Snapshot | N
     report.measures, report.measures_only = dict(source.measures.most_common()), snapshot.measures_only
     report.refused = refusals(snapshot.rejected, report.unit)
     gather_notes(report, snapshot.records)
-    gather_plans(report, [record.plan for record in snapshot.records])
+    gather(report, [record.plan for record in snapshot.records])
     return report, snapshot

@@ -7,6 +7,7 @@ import base64
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
@@ -19,7 +20,7 @@ import fastavro
 import pytest
 
 from samenloop import identity, model
-from samenloop.content_hash import content_hash
+from samenloop.content_hash import content_hash, restriction_hash
 from samenloop.contract import TOPICS, Codec, Envelope, files, from_json, read_envelope, to_json
 from samenloop.contract import avro as framing
 
@@ -30,6 +31,7 @@ TYPES = {
     "plan-changes": "plan-changed", "plan-states": "plan-state-changed", "plan-regions": "plan-state-changed",
     "conflicts": "conflict-opened", "opportunities": "opportunity-opened", "subscriptions": "subscription-changed",
     "alerts": "alert", "receipts": "delivery", "dead-letters": "dead-letter", "polls": "source-polled",
+    "restriction-reports": "restriction-reported", "restrictions": "restriction-changed",
     "source-states": "source-state", "alert-states": "alert-state", "partners": "partner-changed",
     "dead-letter-states": "dead-letter-state",
     "sources": "source-status",
@@ -70,12 +72,26 @@ def finding(plan: model.Plan) -> dict[str, Any]:
     }
 
 
+def restriction(plan: model.Plan) -> model.Restriction:
+    """Return a moratorium where *plan* lies."""
+    assert plan.geometry is not None
+    return model.Restriction(
+        id=identity.restriction_id(plan.system, "Z/7"), system=plan.system, local_id="Z/7",
+        owner=model.Organisation(OIN, "Gemeente Voorbeeld"), title="Graafrust Caféplein", geometry=plan.geometry,
+        kind=model.RestrictionKind.MORATORIUM, status=model.RestrictionStatus.IN_FORCE, force=model.Force.BINDING,
+        period=model.Period(date(2027, 6, 1), date(2032, 5, 31), model.Precision.DAY),
+        exempt_work_kinds=("urn:samenloop:work-kind:house-connection",), for_plan_id=plan.id,
+        legal_basis="https://example.org/besluit/7", visibility=model.Visibility.PARTNERS,
+    )  # fmt: skip
+
+
 def samples(change: model.PlanChanged) -> dict[str, Any]:
     """Return one record for every topic."""
     plan = change.plan
     assert plan is not None
     subscription, event = UUID(int=7), change.origin.event_id
     alert = identity.alert_id(subscription, event, "NEW")
+    zone = restriction(plan)
     origin = model.FieldOrigin(system=plan.system, event_id=event, recorded_at=NOW)
     return {
         "plan-changes": change,
@@ -86,6 +102,11 @@ def samples(change: model.PlanChanged) -> dict[str, Any]:
         "plan-regions": model.PlanRegion(
             plan_id=plan.id, version=18, revision=2, accepted_at=NOW, cause_id=event, plan=plan
         ),
+        "restriction-reports": model.RestrictionReport(
+            restriction_id=zone.id, change=model.ChangeKind.UPDATED, recorded_at=NOW, ingested_at=NOW,
+            origin=model.Origin(OIN, zone.system, event), changed_fields=("/status",), sequence=3, restriction=zone,
+        ),
+        "restrictions": replace(zone, revision=2, content_hash=restriction_hash(zone), recorded_at=NOW),
         "conflicts": model.Conflict(**finding(plan), judgements=(model.Judgement(OIN, NOW, model.Verdict.CONFIRMED),)),
         "opportunities": model.Opportunity(
             **finding(plan), score=0.75, saving_eur=12000.0, lead_oin=OIN, answer_by=date(2027, 1, 15),
@@ -154,7 +175,7 @@ def sampled(make_change: Callable[[], model.PlanChanged]) -> dict[str, Any]:
 def golden_of(codec: Codec, topic: str, value: Any) -> dict[str, Any]:
     """Return what a golden file holds: body, JSON form, headers, id, and the content hash of a plan."""
     form = to_json(value)
-    names = ("plan_id", "id", "source", "oin", "system", "letter_id", "subscription_id")
+    names = ("plan_id", "restriction_id", "id", "source", "oin", "system", "letter_id", "subscription_id")
     key = next(form[name] for name in names if form.get(name))
     envelope = Envelope(
         id=form.get("id", "47e318db-d346-554e-bd1b-36aced2903ca"),

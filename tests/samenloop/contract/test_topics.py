@@ -19,6 +19,8 @@ def test_partitions_and_cleanup() -> None:
         "plan-changes": (12, "delete"),
         "plan-states": (12, "compact"),
         "plan-regions": (1, "compact"),
+        "restriction-reports": (3, "delete"),
+        "restrictions": (3, "compact"),
         "conflicts": (12, "compact"),
         "opportunities": (12, "compact"),
         "subscriptions": (3, "compact"),
@@ -42,7 +44,8 @@ def test_retention() -> None:
            if topic.cleanup == "compact"}  # fmt: skip
 
     assert retention == {
-        "plan-changes": 400, "alerts": 30, "receipts": 90, "dead-letters": 30, "polls": 14, "dead-letter-states": 60,
+        "plan-changes": 400, "restriction-reports": 400, "alerts": 30, "receipts": 90, "dead-letters": 30, "polls": 14,
+        "dead-letter-states": 60,
     }  # fmt: skip
     assert {name for name, hours in lag.items() if hours == 7 * 24} == {"plan-states", "plan-regions"}
     assert set(lag.values()) == {6, 7 * 24}

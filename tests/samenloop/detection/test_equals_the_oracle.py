@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from samenloop import geometry, model
 from samenloop.detection import Detector, FindingEvent, Row, tick
 from samenloop.model import Certainty, Finding, Phase, PlanKind, Precision, RelationKind, TrafficImpact, Visibility
-from samenloop.oracle import batch_findings, differences
+from samenloop.oracle import Expected, batch_findings, differences
 from samenloop.rules import Rules
 
 SYSTEM = "urn:nld:oin:00000099000000000009:systeem:register"
@@ -86,13 +86,39 @@ def plans(draw: st.DrawFn) -> model.Plan:
     )
 
 
+@st.composite
+def zones(draw: st.DrawFn) -> model.Restriction:
+    """A restriction among a few in the same small area, most of them judged."""
+    name = draw(st.sampled_from("xyz"))
+    status = draw(st.sampled_from([*model.RestrictionStatus, model.RestrictionStatus.IN_FORCE]))
+    return model.Restriction(
+        id=f"{SYSTEM}:restriction:{name}",
+        system=SYSTEM,
+        local_id=name,
+        owner=model.Organisation(draw(st.sampled_from([OWNER + "1", OWNER + "9"]))),
+        title=name,
+        geometry=geometry.to_model(draw(shapes), "EPSG:28992"),
+        kind=draw(st.sampled_from(model.RestrictionKind)),
+        status=status,
+        force=draw(st.sampled_from(model.Force)),
+        period=draw(sound | odd_periods),
+        exempt_work_kinds=draw(st.sampled_from([(), ("urn:samenloop:work-kind:sewer",)])),
+        for_plan_id=draw(st.sampled_from([None, f"{SYSTEM}:plan:a"])),
+        visibility=draw(st.sampled_from(Visibility)),
+    )
+
+
+Step = model.Plan | model.Restriction | str | int
+
 steps = st.lists(
     st.one_of(
         plans(),
         plans(),
         plans(),
         plans(),
+        zones(),
         st.sampled_from("abcdefgh").map(lambda name: f"{SYSTEM}:plan:{name}"),
+        st.sampled_from("xyz").map(lambda name: f"{SYSTEM}:restriction:{name}"),
         st.integers(1, 60),
     ),
     min_size=6,
@@ -100,7 +126,7 @@ steps = st.lists(
 )
 
 
-def rows_of(history: list[model.Plan | str | int], first_tick_at: int) -> list[Row]:
+def rows_of(history: list[Step], first_tick_at: int) -> list[Row]:
     """Turn plans, removals and days passing into rows in log order; the first day comes at *first_tick_at*."""
     rows: list[Row] = []
     day = FIRST_DAY
@@ -156,18 +182,22 @@ def run(detector: Detector, reader: Reader, rows: list[Row], sizes: list[int]) -
         reader.read(detector.catch_up(2))
 
 
-def last_plans(rows: list[Row]) -> tuple[dict[str, model.Plan], dict[str, int]]:
-    """Return the last version of each plan and its revision."""
+def oracle(rows: list[Row], rules: Rules, today: date) -> dict[str, Expected]:
+    """Return what the batch oracle finds among the last versions of plans and restrictions."""
     latest = {row.plan_id: row for row in rows if row.day is None}
-    held = {key: row for key, row in latest.items() if row.plan is not None}
-    return {key: row.plan for key, row in held.items() if row.plan}, {key: row.revision for key, row in held.items()}
+    held = {key: row.plan for key, row in latest.items() if row.plan is not None}
+    return batch_findings(
+        {key: plan for key, plan in held.items() if isinstance(plan, model.Plan)},
+        rules,
+        today,
+        revisions={key: row.revision for key, row in latest.items()},
+        restrictions=[zone for zone in held.values() if isinstance(zone, model.Restriction)],
+    )
 
 
 @CROWDED
 @given(history=steps, sizes=st.lists(st.integers(1, 12), min_size=1, max_size=4), first_tick_at=st.integers(0, 10))
-def test_any_batches_equal_the_oracle(
-    history: list[model.Plan | str | int], sizes: list[int], first_tick_at: int, rules: Rules
-) -> None:
+def test_any_batches_equal_the_oracle(history: list[Step], sizes: list[int], first_tick_at: int, rules: Rules) -> None:
     """Updates, removals and days in batches of any size leave exactly the findings of the batch oracle."""
     rows = rows_of(history, first_tick_at)
     detector, reader = Detector(rules, "EPSG:28992"), Reader()
@@ -175,8 +205,7 @@ def test_any_batches_equal_the_oracle(
     run(detector, reader, rows, sizes)
 
     assert detector.today is not None
-    held, revisions = last_plans(rows)
-    expected = batch_findings(held, rules, detector.today, revisions=revisions)
+    expected = oracle(rows, rules, detector.today)
     assert differences(reader.findings.values(), expected) == []
     assert sum(detector.open.values()) == len(expected)
 
@@ -184,7 +213,7 @@ def test_any_batches_equal_the_oracle(
 @CROWDED
 @given(history=steps, cut=st.integers(0, 40), lost=st.integers(0, 5), changed=st.booleans())
 def test_a_restart_ends_at_the_oracle(
-    history: list[model.Plan | str | int],
+    history: list[Step],
     cut: int,
     lost: int,
     changed: bool,
@@ -209,14 +238,13 @@ def test_a_restart_ends_at_the_oracle(
     run(second, reader, rows[cut:], [7])
 
     assert second.today is not None
-    held, revisions = last_plans(rows)
-    expected = batch_findings(held, now_in_force, second.today, revisions=revisions)
+    expected = oracle(rows, now_in_force, second.today)
     assert differences(reader.findings.values(), expected) == []
 
 
 @CROWDED
 @given(history=steps)
-def test_a_second_restart_says_nothing(history: list[model.Plan | str | int], rules: Rules) -> None:
+def test_a_second_restart_says_nothing(history: list[Step], rules: Rules) -> None:
     """Whoever starts again over the same rows and findings finds nothing to say."""
     rows = rows_of(history, 0)
     reader = Reader()

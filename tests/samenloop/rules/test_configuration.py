@@ -6,7 +6,17 @@ import pytest
 
 from samenloop.errors import BadSettings
 from samenloop.model import PlanKind
-from samenloop.rules import CLASH_WORKS, NEAR, SAME_TRENCH, Rules, load_rules, work_kind_code, work_kind_uri, work_kinds
+from samenloop.rules import (
+    CLASH_WORKS,
+    NEAR,
+    RESTRICTION,
+    SAME_TRENCH,
+    Rules,
+    load_rules,
+    work_kind_code,
+    work_kind_uri,
+    work_kinds,
+)
 from samenloop.rules.configuration import State
 
 EXAMPLE = """\
@@ -43,14 +53,14 @@ def test_the_shipped_configuration_is_active(rules: Rules) -> None:
 
 
 def test_the_shape_of_the_guide_is_accepted(tmp_path: Path, rules: Rules) -> None:
-    """A file says only what differs; what this version does not judge is accepted and said."""
+    """A file says only what differs."""
     found = loaded(tmp_path, EXAMPLE)
 
     assert found.rule_version == "urn:nld:oin:00000099000000010000@3"
     assert found.rules.clash.distance_traffic_m == 12
     assert found.rules.near == rules.rules.near
     assert found.materiality.area_growth_m2 == rules.materiality.area_growth_m2
-    assert found.notes == ("CLASH.RESTRICTION is configured, but this version judges no zones yet.",)
+    assert found.rules.restriction.min_overlap_m2 == rules.rules.restriction.min_overlap_m2
 
 
 @pytest.mark.parametrize(
@@ -104,10 +114,10 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 def test_kinds_decide_which_rules_judge(rules: Rules) -> None:
     """Programmes, observations and events are never works; emergencies are exempt; the rest is judged by all."""
-    every = frozenset({CLASH_WORKS, SAME_TRENCH, NEAR})
+    every = frozenset({CLASH_WORKS, SAME_TRENCH, NEAR, RESTRICTION})
     emergency = (work_kind_uri("emergency"),)
 
-    judged = {kind: rules.judging(kind, ())[0] for kind in PlanKind}
+    judged = {kind: rules.judging(kind, ()).traits.judged_by for kind in PlanKind}
 
     assert {kind for kind, by in judged.items() if not by} == {
         PlanKind.PROGRAMME,
@@ -115,7 +125,7 @@ def test_kinds_decide_which_rules_judge(rules: Rules) -> None:
         PlanKind.EVENT,
     }
     assert judged[PlanKind.WORKS] == every
-    assert rules.judging(PlanKind.WORKS, emergency)[0] == frozenset()
+    assert rules.judging(PlanKind.WORKS, emergency).traits.judged_by == frozenset()
 
 
 @pytest.mark.parametrize(
@@ -134,7 +144,7 @@ def test_who_does_not_say_whether_ground_is_broken(
     kind: PlanKind, codes: tuple[str, ...], breaks: bool, rules: Rules
 ) -> None:
     """Works and excavations count as groundworks unless every kind of work is known to leave the ground alone."""
-    assert rules.judging(kind, tuple(map(work_kind_uri, codes)))[1] == breaks
+    assert rules.judging(kind, tuple(map(work_kind_uri, codes))).breaks_ground == breaks
 
 
 def test_work_kinds_have_names_and_ranks(rules: Rules) -> None:

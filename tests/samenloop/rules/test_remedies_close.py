@@ -9,7 +9,19 @@ from hypothesis import strategies as st
 
 from samenloop import geometry, model
 from samenloop.model import Certainty, Phase, PlanKind, Precision, Relation, RelationKind, Remedy, RemedyKind
-from samenloop.rules import CLASH_WORKS, Gone, Judged, Rules, Subject, day_number, judge, subject_of
+from samenloop.rules import (
+    CLASH_WORKS,
+    RESTRICTION,
+    Gone,
+    Judged,
+    Rules,
+    Subject,
+    day_number,
+    judge,
+    judge_zone,
+    subject_of,
+    zone_subject,
+)
 
 SYSTEM = "urn:nld:oin:00000099000000000009:systeem:register"
 TODAY = date(2027, 1, 4)
@@ -116,6 +128,46 @@ def _still_clashes(a: model.Plan, b: model.Plan, remedy: Remedy, distance_m: flo
         assert remedy.kind is RemedyKind.CONFIRM
         return False
     return changed is not None and CLASH_WORKS in {found.rule_id for found in judged(changed, other, rules).rulings}
+
+
+@st.composite
+def zones(draw: st.DrawFn) -> model.Restriction:
+    """A moratorium of days, in force or proposed, sometimes without an end."""
+    return model.Restriction(
+        id=f"{SYSTEM}:restriction:Z",
+        system=SYSTEM,
+        local_id="Z",
+        owner=model.Organisation("00000099000000000077"),
+        title="Z",
+        geometry=geometry.to_model(draw(shapes), CRS),
+        kind=model.RestrictionKind.MORATORIUM,
+        status=draw(st.sampled_from([model.RestrictionStatus.PROPOSED, model.RestrictionStatus.IN_FORCE])),
+        period=draw(periods()),
+    )
+
+
+def judged_in(plan: model.Plan, zone: model.Restriction, rules: Rules) -> Judged:
+    """Judge a plan and a zone today."""
+    found = zone_subject(zone, 1, rules, CRS)
+    assert not isinstance(found, Gone)
+    return judge_zone(seen(plan, rules), found, rules, TODAY, metric_crs=CRS)
+
+
+@MANY
+@given(plan=plans("A"), zone=zones())
+def test_each_shift_leaves_the_zone(plan: model.Plan, zone: model.Restriction, rules: Rules) -> None:
+    """A shift out of a zone dissolves the conflict and the opportunity, a day less does not, and it can be made."""
+    for ruling in judged_in(plan, zone, rules).rulings:
+        for remedy in ruling.evidence.remedies:
+            if remedy.kind is not RemedyKind.SHIFT:
+                continue
+            assert remedy.participant_id == plan.id
+            days = remedy.days or 0
+            after = judged_in(moved(plan, days), zone, rules)
+            almost = judged_in(moved(plan, days - (1 if days > 0 else -1)), zone, rules)
+            assert after.rulings == ()
+            assert RESTRICTION in {found.rule_id for found in almost.rulings} or plan.work_periods
+            assert seen(moved(plan, days), rules).start >= day_number(TODAY)
 
 
 @MANY

@@ -19,9 +19,9 @@ from connectors.sources.file_snapshots.profile import (
     ContactProfile,
     IdProfile,
     ReferenceProfile,
+    RestrictionProfile,
     SnapshotTime,
 )
-from samenloop import yamlfile
 from samenloop.rules.work_kinds import work_kinds
 from samenloop.source_settings import GuardProfile, HttpProfile
 
@@ -29,8 +29,9 @@ ROOT = Path(__file__).parents[4]
 PAGE = (ROOT / "docs" / "sources" / "file-snapshots.md").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 MODELS: list[type[BaseModel]] = [
-    Profile, IdProfile, PeriodProfile, Pair, CodeTable, Condition, OwnerProfile, PartyProfile, GeometryProfile, Drop,
-    ContactProfile, ReferenceProfile, CsvProfile, SnapshotTime, Expectation, GuardProfile, HttpProfile,
+    Profile, RestrictionProfile, IdProfile, PeriodProfile, Pair, CodeTable, Condition, OwnerProfile, PartyProfile,
+    GeometryProfile, Drop, ContactProfile, ReferenceProfile, CsvProfile, SnapshotTime, Expectation, GuardProfile,
+    HttpProfile,
 ]  # fmt: skip
 
 
@@ -56,9 +57,11 @@ def blocks(text: str, language: str) -> list[str]:
 
 
 @pytest.mark.parametrize("text", [t for t in (*blocks(PAGE, "yaml"), *blocks(README, "yaml")) if "system:" in t])
-def test_every_whole_profile_that_is_shown_is_one(text: str) -> None:
+def test_every_whole_profile_that_is_shown_is_one(text: str, tmp_path: Path) -> None:
     """Written from the page alone."""
-    assert yamlfile.parse(text, Profile, "shown.yaml").system
+    (tmp_path / "shown.yaml").write_text(text, encoding="utf-8")
+
+    assert load_profile(tmp_path / "shown.yaml").system
 
 
 def test_the_first_source_works_as_it_stands(tmp_path: Path) -> None:
