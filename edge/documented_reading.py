@@ -105,8 +105,14 @@ class CursorForm(BaseModel):
     next: str = Field(description="the cursor for `after`; opaque")
 
 
+class SystemsForm(BaseModel):
+    """The IT systems in use."""
+
+    systems: list[dict[str, Any]] = Field(description="each as the record SourceStatus, and what is judged about it")
+
+
 MODELS: tuple[type[BaseModel], ...] = (
-    Landing, Conformance, CollectionForm, CollectionsForm, ItemForm, ItemsForm, EventsForm, CursorForm,
+    Landing, Conformance, CollectionForm, CollectionsForm, ItemForm, ItemsForm, EventsForm, CursorForm, SystemsForm,
 )  # fmt: skip
 
 
@@ -234,3 +240,18 @@ ALERTS_STREAM = _route(
     {200: _STREAM}, "cursor-expired", "too-many-streams", *_READING, parameters=("after", "subscription"),
     more=[_RESUME],
 )  # fmt: skip
+
+
+_STATUS = {
+    "system": SYSTEM,
+    "owner": {"oin": "00000099000000001002", "name": "Waterschap De Wetering"},
+    "name": "Projectenlijst",
+    "connector": "file-snapshots",
+    "protocol": "HTTPS",
+    "standards": ["CSV"],
+    "direction": "READ",
+    "state": "RUNNING",
+    "health": "Werkt",
+    "freshness": "fresh",
+}
+SOURCES = _route({200: _json(SystemsForm, "The systems", {"systems": [_STATUS]})}, *_READING, parameters=("lang",))

@@ -103,6 +103,12 @@ def _next(text: str) -> str:
     return text
 
 
+def _language(text: str) -> str:
+    if text not in ("nl", "en"):
+        raise Reject("query.language", "expected nl or en")
+    return text
+
+
 def _uuid(text: str) -> UUID:
     try:
         return UUID(text)
@@ -140,6 +146,9 @@ PARAMETERS: dict[str, Parameter] = {
     "after": Parameter(_cursor, {"type": "string"}, "the cursor behind what you have: `next` of an answer; opaque"),
     "subscription": Parameter(
         _uuid, {"type": "string", "format": "uuid"}, "only the alerts of this subscription of yours"
+    ),
+    "lang": Parameter(
+        _language, {"type": "string", "enum": ["nl", "en"], "default": "nl"}, "the language of sentences", "en"
     ),
 }  # fmt: skip
 

@@ -23,6 +23,7 @@ from edge.reads import Reads
 from edge.services import EdgeServices
 from edge.streaming import Streams
 from edge.subscribing import Book, Subscribing
+from edge.systems import Systems
 from samenloop import metrics
 from samenloop.contract import Codec
 from samenloop.errors import BadSettings
@@ -57,8 +58,10 @@ def serve(
         filling = Filling(hub, listener.getsockname()[1], stop)
         base_url = (settings.base_url or f"http://{_address(listener)}").rstrip("/")
         publisher = Publisher(hub.kafka, acknowledge_seconds=settings.acknowledge_seconds)
-        keyring, book = Keyring(codec), Book(codec)
-        following = Following(hub.kafka, {"partners": keyring.hear, "subscriptions": book.hear}, publisher)
+        keyring, book, systems = Keyring(codec), Book(codec), Systems(codec)
+        following = Following(
+            hub.kafka, {"partners": keyring.hear, "subscriptions": book.hear, "sources": systems.hear}, publisher
+        )
         services = EdgeServices(
             settings=settings,
             base_url=base_url,
@@ -71,6 +74,7 @@ def serve(
                 metric_crs=hub.hub.metric_crs,
             ),
             streams=streams_of(settings, filling.news),
+            systems=systems,
             awaited=lambda: following.awaited() or filling.awaited(),
             desk=Desk(KafkaShelf(hub, codec), book.subscriber),
         )

@@ -17,6 +17,7 @@ from edge.limits import Buckets
 from edge.reads import Reads
 from edge.streaming import Streams
 from edge.subscribing import Subscribing
+from edge.systems import Systems
 from samenloop.settings import Edge
 from samenloop.stage import Output
 
@@ -41,6 +42,7 @@ class EdgeServices:
     buckets: Buckets
     reads: Reads
     streams: Streams
+    systems: Systems
     awaited: Callable[[], str | None] = lambda: None
     subscribing: Subscribing | None = None
     desk: Desk | None = None

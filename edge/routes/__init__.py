@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from edge.routes import alerts, changes, collections, dead_letters, events, health, pages, subscriptions
+from edge.routes import alerts, changes, collections, dead_letters, events, health, pages, subscriptions, systems
 
 ROUTERS: tuple[APIRouter, ...] = (
     events.router,
     collections.router,
     changes.router,
     alerts.router,
+    systems.router,
     subscriptions.router,
     dead_letters.router,
     health.router,

@@ -20,6 +20,7 @@ from samenloop.notify import FIRST_LOAD
 from samenloop.oracle import batch_findings, differences
 
 PAGES = (
+    ("/systems", "the IT systems in use, and how their feeds are doing"),
     ("/docs", "what partners' systems can do"),
 )  # fmt: skip
 """Pages of the hub for a browser, and what each shows."""

@@ -65,7 +65,7 @@ def _settings(bootstrap: str, registry_url: str, edge_port: int) -> dict[str, ob
             "retry_seconds": [0, 1, 2, 2, 3, 3, 5, 5, 5, 10, 10, 20, 30, 60],
             "first_load_quiet_seconds": 2,
         },
-        "edge": {"port": edge_port},
+        "edge": {"port": edge_port, "public": True},
         "sources": {
             source: {
                 "connector": connector,

@@ -26,6 +26,7 @@ from edge.reads import Reads
 from edge.server import streams_of
 from edge.services import EdgeServices
 from edge.subscribing import Book, Subscribing
+from edge.systems import Systems
 from samenloop.contract import Codec
 from samenloop.dead_letter_desk import Result
 from samenloop.dead_letters import Entry, entries, state_of
@@ -172,6 +173,7 @@ def make_scene(read_model: Path | None = None, **settings: Any) -> Scene:
         buckets=Buckets(edge.requests_per_minute, edge.requests_at_once),
         reads=Reads(model, metric_crs="EPSG:28992"),
         streams=streams_of(edge, model.news),
+        systems=Systems(codec),
     )
     book, sinks, shelf = Book(codec), Sinks(), Letters()
     hub = Hub(edge=edge)

@@ -1,0 +1,69 @@
+"""The overview of IT systems in use, for machines and for people."""
+
+from datetime import UTC, datetime
+
+from edge.systems import Systems
+from samenloop.contract import Codec
+from samenloop.model import Contact, Organisation, SourceStatus, SystemState
+from samenloop.stage import Record
+from tests.edge.scenes import KEY, Scene, make_scene
+
+SYSTEM = "urn:nld:oin:00000099000000001002:systeem:projects"
+AT = datetime(2026, 11, 24, tzinfo=UTC)
+
+
+def record(codec: Codec, name: str, offset: int = 0) -> Record:
+    """Return the record of a system called *name*."""
+    status = SourceStatus(
+        system=SYSTEM, owner=Organisation("00000099000000001002", "Waterschap <De Wetering>"), name=name,
+        connector="file-snapshots", protocol="HTTPS", freshness_objective_s=3600, observed_at=AT, last_success_at=AT,
+        state=SystemState.RUNNING, contact=Contact("Servicedesk", "desk@wetering.example"),
+    )  # fmt: skip
+    return Record("sources", 0, offset, SYSTEM, codec.encode("sources", status), (), 0)
+
+
+def told(scene: Scene, name: str) -> None:
+    """Let the edge hear of a system."""
+    scene.services.systems.hear([record(scene.codec, name)])
+
+
+def test_partners_see_systems_and_whom_to_call(scene: Scene) -> None:
+    """The record in the contract's form, with health in words; strangers get nothing by default."""
+    told(scene, "Projectenlijst")
+    answer = scene.client.get("/v1/sources?lang=en", headers={"Authorization": f"Bearer {KEY}"})
+    stranger = scene.client.get("/v1/sources")
+
+    (found,) = answer.json()["systems"]
+    assert (found["system"], found["name"], found["state"]) == (SYSTEM, "Projectenlijst", "RUNNING")
+    assert found["contact"]["unit"] == "Servicedesk"
+    assert stranger.status_code == 401
+
+
+def test_the_page_is_for_people_and_escapes_what_others_say() -> None:
+    """Where the hub is public anyone may look, without contact points; nothing runs and nothing is from elsewhere."""
+    scene = make_scene(public=True)
+    told(scene, "<script>alert(1)</script>")
+
+    page = scene.client.get("/systems")
+    empty = make_scene(public=True).client.get("/systems?lang=en")
+
+    assert page.headers["content-type"].startswith("text/html")
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert "<script" not in page.text
+    assert "&lt;De Wetering&gt;" in page.text
+    assert "desk@wetering.example" not in page.text
+    assert empty.status_code == 200
+    assert scene.client.get("/systems?lang=de").status_code == 400
+    scene.services.close()
+
+
+def test_the_last_word_counts_and_null_forgets() -> None:
+    """A system is as it was last told; one that cannot be read is left out, the others stay."""
+    codec = Codec.offline()
+    systems = Systems(codec)
+    systems.hear([record(codec, "Old"), record(codec, "New", 1)])
+    new = [status.name for status in systems.statuses()]
+    systems.hear([Record("sources", 0, 2, SYSTEM, None, (), 0), Record("sources", 0, 3, "x", b"?", (), 0)])
+
+    assert new == ["New"]
+    assert systems.statuses() == []
