@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
@@ -361,16 +361,32 @@ def test_an_area_is_asked_of_the_works(hall: Hall, log: Log) -> None:
     assert {alert.subscription_id.int for alert in hall.report(report(zone()))} == {1, 2, 4}
 
 
-def test_a_hidden_zone_stays_hidden(hall: Hall) -> None:
-    """Of a RESTRICTED zone only its authority hears; when it is hidden later, the others must delete what they have."""
-    only_authority = hall.report(report(zone(visibility=Visibility.RESTRICTED)))
-    hall.report(report(zone(), 1))
+def test_a_hidden_zone_stays_hidden(hall: Hall, log: Log) -> None:
+    """Of a RESTRICTED zone its authority hears all, the owner of the works in it a mask, and others nothing.
+
+    When it is hidden later, all but its authority must delete what they have.
+    """
+    _subscribe(log, 3, "00000099000000001003")
+    hall.notify.assign(log)
+
+    at_first = hall.report(report(zone(visibility=Visibility.RESTRICTED)))
+    shown = hall.report(report(zone(), 1))
     hidden = hall.report(report(zone(visibility=Visibility.RESTRICTED), 2))
 
-    assert [alert.subscription_id.int for alert in only_authority] == [1]
-    withheld = [alert for alert in hidden if alert.subscription_id.int == 2]
-    assert [json.loads(alert.data or "")["changes"] for alert in withheld] == [["withheld"]]
-    assert "Graafrust" not in str([alert.data for alert in withheld])
+    assert _told(at_first) == [(1, []), (2, "masked")]
+    assert {(2, ("unmasked",)), (3, ())} <= {(who, tuple(changes)) for who, changes in _told(shown)}
+    assert [told for told in _told(hidden) if told[0] != 1] == [(2, ["withheld"]), (2, "masked"), (3, ["withheld"])]
+    secret = [alert.data for alert in (*at_first, *hidden) if alert.subscription_id.int != 1]
+    assert "Graafrust" not in str(secret)
+    assert ZONE_ID not in str(secret)
+
+
+def _told(alerts: Iterable[model.Alert]) -> list[tuple[int, Any]]:
+    """Return who was told, and what changed by it; a mask as such."""
+    said = [(alert.subscription_id.int, json.loads(alert.data or "{}")) for alert in alerts]
+    return sorted(
+        ((who, "masked" if data.get("masked") else data["changes"]) for who, data in said), key=lambda told: told[0]
+    )
 
 
 def test_a_first_load_is_one_summary(hall: Hall) -> None:
