@@ -169,5 +169,15 @@ def _clearing_move(first: Sequence[Span], second: Sequence[Span]) -> int:
     return next(n for n in moves if not _common(first, [(start + n, end + n) for start, end in second]))
 
 
+def adjacent_move(first: Sequence[Span], second: Sequence[Span]) -> int:
+    """Return the smallest number of days, earlier is negative, by which *second* follows or precedes *first* directly.
+
+    After it no free day is left between two of their spans and no day is common. Both have no common day before.
+    """
+    moves = {p[1] + 1 - q[0] for p in first for q in second} | {p[0] - 1 - q[1] for p in first for q in second}
+    ordered = sorted(moves, key=lambda days: (abs(days), days))
+    return next(n for n in ordered if not _common(first, [(start + n, end + n) for start, end in second]))
+
+
 def _mirrored(spans: Sequence[Span]) -> list[Span]:
     return [(-end, -start) for start, end in spans]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from samenloop.model import ContactKind, Remedy, RemedyKind
+from samenloop.rules.measures import adjacent_move
 from samenloop.rules.pair import Pair
 from samenloop.rules.subject import Subject
 
@@ -37,7 +38,8 @@ def remedies_of_chance(pair: Pair) -> tuple[Remedy, ...]:
     found: list[Remedy] = []
     gap = pair.time.gap_days
     if gap and not (_uncertain(pair.a, pair) or _uncertain(pair.b, pair)):
-        moves = [(pair.second, -gap), (pair.first, gap)]
+        move = adjacent_move(pair.first.spans_on(pair.today), pair.second.spans_on(pair.today))
+        moves = [(pair.second, move), (pair.first, -move)]
         found += [shift(plan, days) for plan, days in moves if can_shift(plan, days, pair.today)][:1]
     found += confirmations(pair)
     found.append(Remedy(RemedyKind.COMBINE, pair.second.plan_id))
