@@ -20,9 +20,12 @@ from samenloop.contract.cloudevents import HUB_MODES, read_timestamp
 from samenloop.errors import Reject
 from samenloop.identity import LONGEST, system_oin
 from samenloop.model import ChangeKind, ChangeReason, Origin, Phase, Plan, PlanChanged, Validity
+from samenloop.restriction_states import REPORTED
 
 M = TypeVar("M", bound=BaseModel)
 CHANGED, REMOVED = "nl.samenloop.plan-changed.v1", "nl.samenloop.plan-removed.v1"
+TYPES = (CHANGED, REMOVED, REPORTED)
+"""What may be sent."""
 _AHEAD = timedelta(minutes=5)
 """What clocks may differ. A time far ahead would make everything after it look late."""
 _MUST = ("id", "source", "type", "time")
@@ -63,8 +66,8 @@ def read_head(event: Incoming, caller: Caller, now: datetime, faults: list[Fault
     head.mode = texts.get("hubmode") or "live"
     if head.mode not in HUB_MODES:
         faults.append(event.at("hubmode", "envelope.label", "expected live or replay"))
-    if head.type and head.type not in (CHANGED, REMOVED):
-        faults.append(event.at("type", "envelope.type", f"expected {CHANGED} or {REMOVED}"))
+    if head.type and head.type not in TYPES:
+        faults.append(event.at("type", "envelope.type", f"expected one of {', '.join(TYPES)}"))
     _read_source(event, head, caller, faults)
     _read_time(event, head, texts["time"], now, faults)
     return head

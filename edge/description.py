@@ -13,6 +13,7 @@ from pydantic.json_schema import models_json_schema
 
 from edge import documented, documented_exchange, documented_reading
 from edge.forms import ChangeForm, FeatureForm
+from edge.restrictions import ReportForm
 from samenloop import __version__
 from samenloop.contract import files
 from samenloop.contract.compiled import named_types
@@ -44,6 +45,7 @@ def describe(app: FastAPI, base_url: str) -> dict[str, Any]:
         *documented_reading.MODELS,
         *documented_exchange.MODELS,
         ChangeForm,
+        ReportForm,
         FeatureForm,
     )
     _, definitions = models_json_schema(

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from edge.forms import ChangeForm, FeatureForm
 from edge.messages import BATCH, GEO_JSON, JSON, STRUCTURED
 from edge.problems import KINDS, MEDIA_TYPE
+from edge.restrictions import ReportForm
 
 OIN = "00000099000000001002"
 SYSTEM = f"urn:nld:oin:{OIN}:systeem:works-register"
@@ -48,11 +49,11 @@ class CloudEvent(BaseModel):
     specversion: str = Field(pattern=r"^1\.0$")
     id: str = Field(description="unique within source; a repeat has no second effect", min_length=1, max_length=255)
     source: str = Field(description="your system: urn:nld:oin:<OIN>:systeem:<name>")
-    type: str = Field(description="nl.samenloop.plan-changed.v1 or nl.samenloop.plan-removed.v1")
+    type: str = Field(description="nl.samenloop.plan-changed.v1, plan-removed.v1 or restriction-reported.v1")
     time: str = Field(description="when your system recorded the change, with Z or an offset")
     subject: str | None = Field(None, description="the plan: <source>:plan:<local id, percent-encoded>")
     datacontenttype: str = Field(JSON, description=f"{JSON} or {GEO_JSON}")
-    data: ChangeForm | FeatureForm | None = None
+    data: ChangeForm | FeatureForm | ReportForm | None = None
 
 
 class Finding(BaseModel):

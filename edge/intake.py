@@ -17,13 +17,16 @@ from edge.messages import Incoming
 from edge.places import Place, read_places
 from edge.plans import Draft
 from edge.problems import Fault
+from edge.restrictions import Remarks, read_report
 from samenloop.consolidate import Claim, check, claim_of
 from samenloop.content_hash import content_hashes
-from samenloop.contract import Codec, Envelope, classification
+from samenloop.contract import Codec, Envelope, classification, read_envelope
 from samenloop.errors import Reject
 from samenloop.identity import system_urn
 from samenloop.letters import letter_output
-from samenloop.model import DeadLetter, Geometry, Plan, PlanChanged, Visibility
+from samenloop.model import DeadLetter, Geometry, Plan, PlanChanged, RestrictionReport, Visibility
+from samenloop.restriction_states import REPORTED, Report, report_output
+from samenloop.restriction_states import claim_of as zone_claim
 from samenloop.settings import Hub
 from samenloop.stage import Output
 
@@ -43,6 +46,7 @@ class Judged:
     reading: Reading | None = None
     plan: Plan | None = None
     change: PlanChanged | None = None
+    report: RestrictionReport | None = None
     outputs: list[Output] = field(default_factory=list)
     letter: DeadLetter | None = None
 
@@ -80,8 +84,32 @@ class Intake:
     def _read(self, event: Incoming, caller: Caller, now: datetime) -> Judged:
         faults = list(event.faults)
         head = read_head(event, caller, now, faults)
+        if head.type == REPORTED and not event.faults:
+            return self._report(event, head, caller, now, faults)
         reading = None if event.faults else read_change(event, head, faults)
         return Judged(event, head, faults, reading=reading)
+
+    def _report(self, event: Incoming, head: Head, caller: Caller, now: datetime, faults: list[Fault]) -> Judged:
+        """Read a report of a restriction and hold it against the rules of the stream."""
+        one = Judged(event, head, faults)
+        remarks = Remarks(faults, one.notes)
+        report = read_report(event, head, remarks, now=now, metric_crs=self._metric_crs)
+        if report is None or faults:
+            return one
+        zone = report.restriction
+        if head.own and zone is not None and not caller.speaks_for(zone.owner.oin):
+            detail = "the restriction's authority is neither you nor in your mandate"
+            faults.append(Fault(f"{event.data_pointer}/restriction/owner/oin", "owner.not-mandated", detail))
+        output = report_output(self._codec, report)
+        claim = zone_claim(output.key, Report(read_envelope(output.headers), report, None))
+        try:
+            check(claim, allow_test_oin=self._allow_test_oin)
+        except Reject as error:
+            faults.append(Fault(event.data_pointer, error.code, error.detail))
+        if not faults:
+            one.report = report
+            one.outputs.append(output)
+        return one
 
     def _located(self, judged: Sequence[Judged], caller: Caller) -> None:
         """Read all places in one go, and make the plans."""
