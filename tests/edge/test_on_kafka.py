@@ -79,13 +79,14 @@ def test_the_examples_of_the_page(edge: Process, sender: Sender, tmp_path: Path)
     said = [run_example(["sh", "-ec", text], tmp_path, env) for text in shell]
     printed = [run_example([sys.executable, "-c", text], tmp_path, env) for text in python]
 
-    assert [json.loads(text)["refused"] for text in said] == [0, 0, 0]
+    assert [json.loads(text)["refused"] for text in said] == [0, 0, 0, 0]
     assert printed[0].splitlines() == [
         "accepted 2027-0070-1 []",
         "refused 2027-0071-1 ['this key is missing', 'this key is not known; did you mean title?']",
     ]
     assert printed[1] == "202\n"
     assert len(sender.values("plan-changes")) == 6
+    assert len(sender.values("restriction-reports")) == 1
     assert len(sender.values("dead-letters")) == 1
 
 
