@@ -6,6 +6,7 @@ well, a poll stays small, and a correction in the settings shows at the next sta
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from samenloop import settings
@@ -16,6 +17,7 @@ from samenloop.logs import get_logger
 from samenloop.model import Contact, Direction, Organisation, SourceStatus
 from samenloop.source_health import System
 from samenloop.source_pump import open_source
+from samenloop.stage import Record
 
 MISSED_POLLS, LEAST_SILENCE_SECONDS = 3.0, 900.0
 """A source is silent after so many polls that did not come, but never sooner than this."""
@@ -31,16 +33,21 @@ def described(hub: settings.Hub) -> list[System]:
 
 
 def published(kafka: settings.Kafka, codec: Codec) -> dict[str, SourceStatus]:
-    """Return the last status of every system on the topic `sources`, by its URN. Raises Retry when Kafka is away.
+    """Return the last status of every system on the topic `sources`, by its URN. Raises Retry when Kafka is away."""
+    return heard({}, read_topic(kafka, "sources"), codec)
+
+
+def heard(last: Mapping[str, SourceStatus], records: Iterable[Record], codec: Codec) -> dict[str, SourceStatus]:
+    """Return the last statuses after *records* of `sources`; null is a system that is forgotten.
 
     One that cannot be read is told in the log and left out: the view will write it again.
     """
-    last: dict[str, SourceStatus] = {}
-    for record in read_topic(kafka, "sources"):
-        last.pop(record.key, None)
+    found = dict(last)
+    for record in records:
+        found.pop(record.key, None)
         if record.value is not None:
             try:
-                last[record.key] = codec.decode("sources", record.value, record.headers)
+                found[record.key] = codec.decode("sources", record.value, record.headers)
             except Reject as error:
                 _log.warning(
                     "view.unreadable",
@@ -49,7 +56,7 @@ def published(kafka: settings.Kafka, codec: Codec) -> dict[str, SourceStatus]:
                     offset=record.offset,
                     code=error.code,
                 )
-    return last
+    return found
 
 
 def _described(name: str, source: settings.Source, hub: settings.Hub) -> System:

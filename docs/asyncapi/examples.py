@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from connectors.sinks.webhook.messages import body_of
 from samenloop import identity, model, webhooks
 from samenloop.contract import from_json, to_json
+from samenloop.contract.alert_events import alert_event
 from samenloop.contract.files import version
 from samenloop.notify import FIRST_LOAD, PLAN_CHANGED, PLAN_REMOVED, PLAN_WITHDRAWN, content
 from samenloop.notify.interest import SUBSCRIPTION_TEST, interest_of
@@ -57,7 +57,7 @@ def webhook(name: str) -> Example:
         accepted_at=_NOW, created_at=_NOW, due_at=_NOW, reason=reason, role=role,
         severity=model.Severity.WARNING if finding else model.Severity.UNKNOWN, data=data,
     )  # fmt: skip
-    body = body_of(alert, HUB)
+    body = alert_event(alert, HUB)
     headers = webhooks.sign([SECRET], str(alert.id), _NOW, body)
     return {"name": name, "headers": headers, "payload": json.loads(body)}
 

@@ -17,10 +17,11 @@ import orjson
 from edge.read_model.areas import NOWHERE, Box, to_geojson
 from edge.read_model.layout import rid_of
 from samenloop.contract import Envelope
+from samenloop.contract.alert_events import alert_event
 from samenloop.contract.json_form import LARGEST_EXACT
 from samenloop.contract.records import optional
 from samenloop.geometry import CRS84, to_metric_many
-from samenloop.model import Alert, Finding, Geometry, Period, Plan, PlanState, Severity, SubscriberRole, Visibility
+from samenloop.model import Alert, Finding, Geometry, Period, Plan, PlanState, SubscriberRole, Visibility
 
 LEVELS: tuple[Visibility, ...] = tuple(Visibility)
 """A level is kept as its place here."""
@@ -146,27 +147,10 @@ def head_of(envelope: Envelope) -> str:
     )[:-1]
 
 
-def alert_event(alert: Alert, source: str) -> str:
-    """Return an alert as the CloudEvents JSON that its webhook carries, with its own id beside the event's."""
-    event: dict[str, object] = {
-        "specversion": "1.0",
-        "id": alert.event_id,
-        "source": source,
-        "type": alert.event_type,
-        "subject": alert.subject_id,
-        "time": alert.accepted_at,
-        "alertid": str(alert.id),
-        "alertsubscription": str(alert.subscription_id),
-        "alertsequence": alert.sequence,
-        "alertreason": alert.reason.value,
-        "alertrole": alert.role.value,
-    }
-    if alert.severity is not Severity.UNKNOWN:
-        event["alertseverity"] = alert.severity.value
-    if alert.data is not None:
-        event["datacontenttype"] = "application/json"
-        event["data"] = orjson.Fragment(alert.data)
-    return _json(event)
+def alert_document(alert: Alert, source: str) -> str:
+    """Return an alert as its webhook carries it, with its own id and its subscription beside the event's."""
+    named = {"alertid": str(alert.id), "alertsubscription": str(alert.subscription_id)}
+    return alert_event(alert, source, named).decode()
 
 
 def tells_content(alert: Alert) -> bool:

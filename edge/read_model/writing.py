@@ -17,7 +17,7 @@ from typing import Any
 from edge.read_model.documents import (
     UNREADABLE,
     Version,
-    alert_event,
+    alert_document,
     finding_version,
     head_of,
     is_own,
@@ -271,7 +271,7 @@ class Writer:
         self._db.execute(
             "insert or ignore into alerts values(?, ?, ?, ?, ?, ?, ?, ?)",
             (at_of(record.partition, record.offset), str(alert.subscription_id), alert.subject_id, label,
-             is_own(alert), record.timestamp_ms * 1000, alert_event(alert, self._source), tells_content(alert)),
+             is_own(alert), record.timestamp_ms * 1000, alert_document(alert, self._source), tells_content(alert)),
         )  # fmt: skip
 
     def _subscription(self, record: Record) -> None:

@@ -25,11 +25,12 @@ from connectors.sinks.webhook.answers import Answer, Verdict, judge, meaning, re
 from connectors.sinks.webhook.answers import Meaning as Says
 from connectors.sinks.webhook.history import History, histories
 from connectors.sinks.webhook.lanes import Delivery, Lane
-from connectors.sinks.webhook.messages import body_of, receipt_of, receipt_output
+from connectors.sinks.webhook.messages import receipt_of, receipt_output
 from connectors.sinks.webhook.reach import Following, Leave, Reach
 from connectors.sinks.webhook.sender import Attempt, Sender
 from samenloop import contract, identity, metrics, subscriptions, webhooks
 from samenloop.contract import Codec, read_envelope
+from samenloop.contract.alert_events import alert_event
 from samenloop.errors import Reject
 from samenloop.kafka.tail import Tail
 from samenloop.letters import letter_output
@@ -202,7 +203,7 @@ class Webhook:
         except Reject:
             self._answered(delivery, Answer(problem="secret"), now, now)
             return
-        body = body_of(delivery.alert, self._source)
+        body = alert_event(delivery.alert, self._source)
         attempt = Attempt(str(delivery.alert.id), subscription.sink, body, secrets, now)
         self._flying[attempt] = delivery
         self._sender.send(attempt)

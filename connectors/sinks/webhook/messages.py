@@ -4,37 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-import orjson
-
 from connectors.sinks.webhook.answers import Answer
 from connectors.sinks.webhook.lanes import Delivery
 from samenloop import identity
 from samenloop.contract import Codec, Envelope
-from samenloop.model import Alert, DeliveryReceipt, Outcome, Severity
+from samenloop.model import Alert, DeliveryReceipt, Outcome
 from samenloop.stage import Output
-
-_INSTANT = orjson.OPT_UTC_Z
-
-
-def body_of(alert: Alert, source: str) -> bytes:
-    """Return the CloudEvents JSON of an alert; *source* is the hub's URN. Without data it is thin: ids only."""
-    event: dict[str, object] = {
-        "specversion": "1.0",
-        "id": alert.event_id,
-        "source": source,
-        "type": alert.event_type,
-        "subject": alert.subject_id,
-        "time": alert.accepted_at,
-        "alertsequence": alert.sequence,
-        "alertreason": alert.reason.value,
-        "alertrole": alert.role.value,
-    }
-    if alert.severity is not Severity.UNKNOWN:
-        event["alertseverity"] = alert.severity.value
-    if alert.data is not None:
-        event["datacontenttype"] = "application/json"
-        event["data"] = orjson.Fragment(alert.data)
-    return orjson.dumps(event, option=_INSTANT)
 
 
 def receipt_of(

@@ -773,11 +773,11 @@ def certificate(tmp_path: Path) -> str:
 
 def test_body_is_json_for_any_data() -> None:
     """The data of an alert stands in the body as it is, whatever its characters."""
-    from connectors.sinks.webhook.messages import body_of
+    from samenloop.contract.alert_events import alert_event
 
     data = {"title": "Café “X” van €"}
 
-    body = json.loads(body_of(alert(1, data=json.dumps(data, ensure_ascii=False)), SOURCE))
+    body = json.loads(alert_event(alert(1, data=json.dumps(data, ensure_ascii=False)), SOURCE))
 
     assert body["data"] == data
     assert body["time"].endswith("Z")
