@@ -10,6 +10,9 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from samenloop import source
+from samenloop.identity import system_urn
+from samenloop.model import Organisation
+from samenloop.owners import Oin
 from samenloop.places import Box
 from samenloop.rules.work_kinds import work_kind_code, work_kind_uri, work_kinds
 from samenloop.yamlfile import Model
@@ -95,3 +98,30 @@ class HttpProfile(Model):
 def as_box(value: tuple[float, ...] | None) -> Box | None:
     """Return a bounding box of the settings as four numbers."""
     return None if value is None else (value[0], value[1], value[2], value[3])
+
+
+class SourceProfile(Model):
+    """What every profile says of its source: which system it is, who runs it, where its exports are."""
+
+    system: str = Field(
+        pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=40, description="the source system: lower case, digits, hyphens"
+    )
+    organisation: str = Field(min_length=1, max_length=200, description="who runs it")
+    oin: Oin = Field(description="OIN of that organisation, in quotes")
+    files: Where = Field(description="folder, file, pattern or https address; a path is relative to the profile")
+
+    @property
+    def urn(self) -> str:
+        """URN of the source system."""
+        return system_urn(self.oin, self.system)
+
+    @property
+    def own(self) -> Organisation:
+        """The organisation that runs the source."""
+        return Organisation(self.oin, self.organisation)
+
+    @property
+    def protocol(self) -> str:
+        """How the exports are reached: `HTTPS`, `HTTP` or `files`."""
+        scheme, found, _ = self.files.partition("://")
+        return scheme.upper() if found else "files"

@@ -34,8 +34,7 @@ from connectors.sources.file_snapshots.locations import Crs, GeometryProfile, Pl
 from connectors.sources.file_snapshots.owners import Owner, Roles
 from connectors.sources.file_snapshots.periods import When
 from connectors.sources.file_snapshots.privacy import Drops
-from samenloop import model, yamlfile
-from samenloop.identity import system_urn
+from samenloop import yamlfile
 from samenloop.model import (
     Certainty,
     Force,
@@ -49,7 +48,7 @@ from samenloop.model import (
 from samenloop.owners import Mandate, Oin
 from samenloop.personal_data import is_personal
 from samenloop.places import Box
-from samenloop.source_settings import BoxField, GuardProfile, HttpProfile, Where, Zone, as_box
+from samenloop.source_settings import BoxField, GuardProfile, HttpProfile, SourceProfile, Zone, as_box
 from samenloop.yamlfile import Model
 
 NULLS = ("-", "--", "n/a", "N/A", "nvt", "n.v.t.", "NULL", "null", "<Null>", "None", "NaN", "nan")
@@ -127,17 +126,11 @@ class ContactProfile(Model):
     url: str | None = Field(None, max_length=500, description="page, constant")
 
 
-class ExportProfile(Model):
+class ExportProfile(SourceProfile):
     """A source of whole exports: where they are, and how what plans and restrictions share is found in a row."""
 
     record: Literal["plan", "restriction"] = Field("plan", description="what a row is: plan, or restriction (a zone)")
 
-    system: str = Field(
-        pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=40, description="the source system: lower case, digits, hyphens"
-    )
-    organisation: str = Field(min_length=1, max_length=200, description="who runs it")
-    oin: Oin = Field(description="OIN of that organisation, in quotes")
-    files: Where = Field(description="folder, file, pattern or https address; a path is relative to the profile")
     format: Literal["auto", "geojson", "csv"] = Field("auto", description="default: by content")
     encoding: Encoding | None = Field(None, description="default: UTF-8, else cp1252; a byte order mark wins")
     csv: CsvProfile = Field(CsvProfile(), description="how a CSV is written")
@@ -169,16 +162,6 @@ class ExportProfile(Model):
     compare: Names = Field((), description="fields that make a record changed in the counts; default all")
     guards: GuardProfile = Field(GuardProfile(), description="when an export is held for an operator")
     http: HttpProfile = Field(HttpProfile(), description="how an address is asked")
-
-    @property
-    def urn(self) -> str:
-        """URN of the source system."""
-        return system_urn(self.oin, self.system)
-
-    @property
-    def own(self) -> model.Organisation:
-        """The organisation that runs the source."""
-        return model.Organisation(self.oin, self.organisation)
 
     @property
     def tz(self) -> ZoneInfo:

@@ -87,8 +87,7 @@ class DatexSource:
     ) -> None:
         self.profile = profile
         self.system, self.oin, self.guards = profile.urn, profile.oin, profile.guards.values
-        self.organisation = profile.organisation
-        self.protocol = profile.files.partition("://")[0].upper() if "://" in profile.files else "files"
+        self.organisation, self.protocol = profile.organisation, profile.protocol
         self._pages = _pages(profile, base, context, transport)
         self._last: dict[bytes, SourceRecord | Measures] = {}
         self._now: dict[bytes, SourceRecord | Measures] = {}

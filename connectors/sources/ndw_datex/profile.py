@@ -13,13 +13,11 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field
 
-from samenloop import model, yamlfile
-from samenloop.identity import system_urn
+from samenloop import yamlfile
 from samenloop.model import Visibility
 from samenloop.owners import Mandate, Oin
 from samenloop.places import Box
-from samenloop.source_settings import BoxField, GuardProfile, HttpProfile, Kinds, Where, Zone, as_box
-from samenloop.yamlfile import Model
+from samenloop.source_settings import BoxField, GuardProfile, HttpProfile, Kinds, SourceProfile, Where, Zone, as_box
 
 CONFIDENTIALITY = {
     "noRestriction": Visibility.PUBLIC,
@@ -39,14 +37,9 @@ def _upper(value: Any) -> Any:
 Seen = Annotated[Visibility, BeforeValidator(_upper)]
 
 
-class Profile(Model):
+class Profile(SourceProfile):
     """A DATEX II publication of situations, and what the hub makes of it."""
 
-    system: str = Field(
-        pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=40, description="the source system: lower case, digits, hyphens"
-    )
-    organisation: str = Field(min_length=1, max_length=200, description="who runs it")
-    oin: Oin = Field(description="OIN of that organisation, in quotes")
     files: Where = Field(
         description="https address, file, folder or pattern of full publications; a path is relative to the profile"
     )
@@ -74,16 +67,6 @@ class Profile(Model):
     accuracy_m: float | None = Field(None, gt=0, description="how good the coordinates are, in metres")
     guards: GuardProfile = Field(GuardProfile(), description="when a publication is held for an operator")
     http: HttpProfile = Field(HttpProfile(timeout_seconds=300), description="how an address is asked")
-
-    @property
-    def urn(self) -> str:
-        """URN of the source system."""
-        return system_urn(self.oin, self.system)
-
-    @property
-    def own(self) -> model.Organisation:
-        """The organisation that runs the source."""
-        return model.Organisation(self.oin, self.organisation)
 
     @cached_property
     def tz(self) -> ZoneInfo:
