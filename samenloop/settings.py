@@ -67,6 +67,9 @@ class Kafka(Model):
         12, ge=5, le=120, description="a loop that does not turn for so long ends the process"
     )
     batch_records: int = Field(2000, ge=1, le=10000, description="most records in one transaction")
+    changes_per_second: int = Field(
+        2000, ge=1, description="most changes one source publishes in a second; others' changes pass a bulk load"
+    )
     batch_wait_ms: int = Field(10, ge=1, le=1000, description="longest wait for a batch to fill")
     replication_factor: int = Field(1, ge=1, le=7, description="of topics made by `topics apply`")
 

@@ -1,14 +1,18 @@
 """Moves a source's snapshots to Kafka: fetch, read, compare, write. The cursor is kept only when all of it is there.
 
-Changes, the states of their records and, last, the cursor with the account of the poll go out in transactions of about
-`kafka.batch_records` records. A process that dies half-way leaves whole chunks behind: the next one compares again,
-finds them done, and goes on with the same event ids. Two pollers of one source fence each other.
+Changes, the states of their records and, last, the cursor with the account of the poll go out in transactions of at
+most `kafka.batch_records` records. A process that dies half-way leaves whole chunks behind: the next one compares
+again, finds them done, and goes on with the same event ids. Two pollers of one source fence each other.
+
+A bulk load goes out no faster than `kafka.changes_per_second`, well below what the stages take: everything behind a
+change in the log waits for it, so a queue is better kept here, where it holds up nobody else's changes.
 """
 
 from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -41,6 +45,8 @@ __all__ = ["Pump", "decide", "open_source", "run_source"]
 
 WAIVED = "waived"
 """In place of a held snapshot: its page is gone, so the next one is applied without guards."""
+CHUNKS_PER_SECOND = 4
+"""Parts in which a second's worth of a bulk load goes out: a change of somebody else waits for one of them."""
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 5.0, 3600.0
 _OUTCOMES = {
     "auth": PollOutcome.AUTH,
@@ -112,6 +118,7 @@ class Pump:
         self.hub_urn = system_urn(hub.hub.oin, "samenloop")
         self.letters: set[UUID] = set()
         self.lapsed = False
+        self._stop = threading.Event()
         self.labels = {"connector": source.connector, "source": name}
         self._show_state()
 
@@ -123,6 +130,7 @@ class Pump:
     def poll(self, stop: threading.Event) -> None:
         """Ask the source once and take every page it has. Raises Retry, after the failed poll was accounted for."""
         started = clock.now()
+        self._stop = stop
         try:
             self._decided()
             taken = 0
@@ -179,12 +187,18 @@ class Pump:
         self._account(started, PollOutcome.HELD, error=error, page=page, cursor=held)
 
     def _write(self, page: Page, snapshot: Snapshot, found: Diff, started: datetime) -> None:
-        """Write a snapshot's effects in chunks; the last one carries letters, cursor and account."""
-        chunks = list(_chunks(found.effects, max(1, self.hub.kafka.batch_records // 2)))
+        """Write a snapshot's effects in chunks; the last one carries letters, cursor and account. A stop ends it."""
+        rate = self.hub.kafka.changes_per_second
+        size = min(self.hub.kafka.batch_records // 2, rate // CHUNKS_PER_SECOND)
+        chunks = list(_chunks(found.effects, max(1, size)))
         for chunk in chunks[:-1]:
+            began = time.monotonic()
             with self.writer.transaction():
                 self._write_effects(chunk)
             self.memory = apply(self.memory, chunk)
+            published = sum(effect.change is not None for effect in chunk)
+            if self._stop.wait(max(0.0, published / rate - (time.monotonic() - began))):
+                return
         self.lapsed = self.cursor.held is not None and self.cursor.held != WAIVED
         known = bool(snapshot.records or self.memory.records)
         applied = snapshot.id if known else self.memory.snapshot_id

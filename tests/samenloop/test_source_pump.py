@@ -69,11 +69,13 @@ class Recorder:
 class Desk:
     """A source's folder, a hub, and the pump between them."""
 
-    def __init__(self, folder: Path, *, batch_records: int = 2000, profile: str = PROFILE) -> None:
+    def __init__(
+        self, folder: Path, *, batch_records: int = 2000, changes_per_second: int = 2000, profile: str = PROFILE
+    ) -> None:
         self.folder, self.codec = folder, Codec.offline()
         (folder / "exports").mkdir(parents=True)
         (folder / "profile.yaml").write_text(profile, encoding="utf-8")
-        kafka = Kafka(batch_records=batch_records)
+        kafka = Kafka(batch_records=batch_records, changes_per_second=changes_per_second)
         self.hub = Hub(kafka=kafka, data_dir=folder / "data")
         self.recorders: list[Recorder] = []
 
@@ -126,6 +128,21 @@ def desk(tmp_path: Path) -> Desk:
 
 def poll(pump: Pump) -> None:
     pump.poll(threading.Event())
+
+
+class Waits(threading.Event):
+    """A stop that nobody presses before *presses* waits, and that notes how long it was waited for."""
+
+    def __init__(self, presses: int = 1000) -> None:
+        super().__init__()
+        self.seconds: list[float] = []
+        self.presses = presses
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.seconds.append(timeout or 0.0)
+        if len(self.seconds) >= self.presses:
+            self.set()
+        return self.is_set()
 
 
 def test_a_snapshot_goes_out_whole_with_its_cursor_last(desk: Desk) -> None:
@@ -187,6 +204,40 @@ def test_a_crash_half_way_repeats_no_event_and_loses_none(tmp_path: Path, dies_b
     assert set(ids) == {change.origin.event_id for change in calm.changes}
     assert rough.known().memory.records == calm.known().memory.records
     assert (rough.polls[-1].created, rough.polls[-1].read) == (7, 7)
+
+
+def test_a_bulk_load_is_spread_so_that_others_pass_it(tmp_path: Path) -> None:
+    """A quarter of a second's changes at a time, and a pause after each part that brings it to the rate; none at its
+    end, and none for a load that fits in one part."""
+    desk = Desk(tmp_path / "desk", changes_per_second=8)
+    desk.export("2027-01-04", range(7))
+    stop = Waits()
+    desk.pump().poll(stop)
+
+    sizes = [sum(o.topic == "plan-changes" for o in part) for part in desk.recorders[-1].transactions]
+    assert sizes == [2, 2, 2, 1]
+    assert len(stop.seconds) == 3
+    assert 0 < sum(stop.seconds) <= 3 * 2 / 8
+
+    small = Desk(tmp_path / "small", changes_per_second=8)
+    small.export("2027-01-04", range(2))
+    stop = Waits()
+    small.pump().poll(stop)
+    assert stop.seconds == []
+
+
+def test_a_stop_amid_a_bulk_load_waits_for_no_more_of_it(tmp_path: Path) -> None:
+    """What is out stays, the cursor has not moved, and the next process writes the rest."""
+    desk = Desk(tmp_path / "desk", changes_per_second=8)
+    desk.export("2027-01-04", range(7))
+    desk.pump().poll(Waits(presses=2))
+
+    assert len(desk.changes) == 4
+    assert desk.known().memory.cursor is None
+
+    poll(desk.pump())
+    assert len(desk.changes) == 7
+    assert (desk.polls[-1].created, desk.polls[-1].read) == (7, 7)
 
 
 def test_a_crash_among_updates_is_counted_once(tmp_path: Path) -> None:
