@@ -103,13 +103,26 @@ def sink(*names: str, slot: Slot = "0", config: Config = None) -> int:
 def conservation(*, config: Config = None) -> int:
     """Count what came in and what became of it, from the topics: every hour, half an hour after its end.
 
-    Shows records that are not accounted for and dead letters that wait as metrics; joins no group, changes nothing.
+    Shows records that are not accounted for as metrics; joins no group, changes nothing.
     """
     hub = hub_of(config)
     with _process(hub, "conservation", live_seconds=POLL_SECONDS) as life:
         from samenloop.conservation_watch import run_watch
 
         run_watch(hub, codec_of(hub), _Turning(life), on_ready=life.health.become_ready)
+    return 0
+
+
+def lag_exporter(*, config: Config = None) -> int:
+    """Ask Kafka how far every group is, and show it as metrics, with the dead letters that wait.
+
+    Joins no group, changes nothing; goes on while Kafka or the registry is away.
+    """
+    hub = hub_of(config)
+    with _process(hub, "lag-exporter", live_seconds=POLL_SECONDS) as life:
+        from samenloop.lag_exporter import run_lag_exporter
+
+        run_lag_exporter(hub, lambda: codec_of(hub), _Turning(life), on_ready=life.health.become_ready)
     return 0
 
 

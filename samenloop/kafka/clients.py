@@ -77,10 +77,13 @@ def member(kafka: Kafka, group: str, client_id: str) -> Consumer:
     return Consumer(settings, logger=_logger())
 
 
-def reader(kafka: Kafka, *, committed_only: bool = True, fetch_wait_ms: int = 10) -> Consumer:
+def reader(
+    kafka: Kafka, *, committed_only: bool = True, fetch_wait_ms: int = 10, fetch_bytes: int = 1_048_576
+) -> Consumer:
     """Return a consumer that joins no group, starts at the beginning and says when it is at the end.
 
-    The end of a partition is told when a fetch comes back empty, after *fetch_wait_ms*.
+    The end of a partition is told when a fetch comes back empty, after *fetch_wait_ms*. A fetch brings *fetch_bytes*
+    of a partition at most, and one batch at least.
     """
     settings = {
         **_connection(kafka, f"{kafka.prefix}reader"),
@@ -89,6 +92,7 @@ def reader(kafka: Kafka, *, committed_only: bool = True, fetch_wait_ms: int = 10
         "auto.offset.reset": "earliest",
         "enable.partition.eof": True,
         "fetch.wait.max.ms": fetch_wait_ms,
+        "fetch.message.max.bytes": fetch_bytes,
         "queued.max.messages.kbytes": 65_536,
     }
     if not committed_only:

@@ -31,7 +31,7 @@ from samenloop.stage import Record
 
 _OffsetSpec: Any = OffsetSpec  # its methods have no types
 _ASK_SECONDS = 10.0
-_NO_LEADER_YET = {
+NO_LEADER_YET = {
     KafkaError.NOT_LEADER_FOR_PARTITION,
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.UNKNOWN_TOPIC_OR_PART,
@@ -181,7 +181,7 @@ def _offsets(
             )
             return {partition.partition: future.result(_ASK_SECONDS).offset for partition, future in asked.items()}
         except (KafkaException, TimeoutError) as error:
-            young = isinstance(error, KafkaException) and error.args[0].code() in _NO_LEADER_YET
+            young = isinstance(error, KafkaException) and error.args[0].code() in NO_LEADER_YET
             if not young or time.monotonic() > until:
                 raise Retry("kafka.unavailable", f"the ends of a topic could not be read: {error}") from error
             time.sleep(0.2)
