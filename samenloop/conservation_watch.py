@@ -30,12 +30,12 @@ _log = get_logger("conservation")
 
 
 def run_watch(hub: Hub, codec: Codec, stop: threading.Event, *, on_ready: Callable[[], object]) -> None:
-    """Watch until *stop* is set; while Kafka is away it waits for it."""
+    """Watch until *stop* is set; while Kafka is away it waits for it. *on_ready*: the last day is judged."""
     hours = Hours(lambda start, end, now: _judge(hub, codec, start, end, now))
-    on_ready()
     while not stop.is_set():
         try:
             hours.turn(clock.now())
+            on_ready()
         except Retry as error:
             _log.warning("conservation.waiting", "Kafka does not answer; the hour waits.", code=error.code)
         stop.wait(LOOK_EVERY_SECONDS)

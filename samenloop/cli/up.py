@@ -63,6 +63,8 @@ def parts_of(hub: Hub, config: Path | None) -> list[Part]:
     names.append(("conservation", ""))
     if hub.lag_exporter.enabled:
         names.append(("lag-exporter", ""))
+    if hub.probe.enabled:
+        names.append(("probe", ""))
     ports = [hub.metrics.port + index if hub.metrics.port else 0 for index in range(len(names))]
     return [
         part(kind, name, config, env={"SAMENLOOP_METRICS__PORT": str(port)})

@@ -47,7 +47,7 @@ SOURCE_STATE = gauge(
     "1 for the state the source is in.",
     connector=CONNECTOR,
     source=SOURCE,
-    state=("running", "paused", "held", "failed"),
+    state=("running", "held", "failed"),
 )
 SOURCE_POLLS_TOTAL = counter(
     "source_polls_total",
@@ -151,7 +151,7 @@ PROCESSOR_EVENTS_TOTAL = counter(
     "processor_events_total",
     "Events handled by a processor.",
     processor=PROCESSOR,
-    outcome=("emitted", "filtered", "duplicate", "late", "dead_lettered", "error"),
+    outcome=("emitted", "duplicate", "late", "dead_lettered", "error"),
 )
 PROCESSOR_DURATION_SECONDS = histogram(
     "processor_duration_seconds", "Time to handle one event, its share of the batch.", SECONDS, processor=PROCESSOR
@@ -173,7 +173,7 @@ SCHEMA_ERRORS_TOTAL = counter(
     "schema_errors_total",
     "Avro errors.",
     topic=TOPIC,
-    operation=("serialize", "deserialize", "register"),
+    operation=("serialize", "deserialize"),
     reason=("incompatible", "unknown_id", "malformed", "registry"),
 )
 SCHEMA_FALLBACK_TOTAL = counter(
@@ -260,7 +260,7 @@ SINK_DELIVERIES_TOTAL = counter(
     "Final outcome of an alert for a subscription.",
     partner=PARTNER,
     channel=CHANNEL,
-    outcome=("delivered", "filtered", "failed", "expired", "withheld"),
+    outcome=("delivered", "failed", "expired", "withheld"),
 )
 SINK_ATTEMPTS_TOTAL = counter(
     "sink_attempts_total",
@@ -296,7 +296,7 @@ DELIVERY_LATENCY_SECONDS = histogram(
 NOTIFICATIONS_SUPPRESSED_TOTAL = counter(
     "notifications_suppressed_total",
     "Not sent on purpose.",
-    reason=("rate_limit", "quiet_hours", "duplicate", "immaterial", "first_load"),
+    reason=("immaterial", "first_load"),
 )
 
 HTTP_REQUESTS_TOTAL = counter(
