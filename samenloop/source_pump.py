@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
@@ -56,14 +56,27 @@ _OUTCOMES = {
 _log = get_logger("source")
 
 
-def run_source(name: str, source: settings.Source, hub: settings.Hub, codec: Codec, stop: threading.Event) -> None:
+def run_source(
+    name: str,
+    source: settings.Source,
+    hub: settings.Hub,
+    codec: Codec,
+    stop: threading.Event,
+    *,
+    on_ready: Callable[[], object] = bool,
+) -> None:
     """Read one source until *stop* is set; several processes may try, the last one to start has it.
 
+    *on_ready* is called once it may write; whether the source answers is no question of that.
     Raises BadSettings for a profile that does not describe a source, or an OIN of the test range where that is refused.
     """
     opened = open_source(source, hub)
     writer = Writer(hub.kafka, name)
+    on_ready()
     metrics.start(connector=source.connector, source=name)
+    metrics.DLQ_RECORDS_TOTAL.start(topic=name)
+    for topic in ("plan-changes", "source-states", "polls", "dead-letters"):
+        metrics.PRODUCER_RECORDS_TOTAL.start(topic=topic)
     labels = {"connector": source.connector, "source": name}
     metrics.SOURCE_INFO.labels(**labels).set(1)
     metrics.SOURCE_FRESHNESS_OBJECTIVE_SECONDS.labels(**labels).set(source.freshness_seconds)
@@ -80,10 +93,19 @@ def run_source(name: str, source: settings.Source, hub: settings.Hub, codec: Cod
         except Retry as error:
             failures += 1
             wait = _wait(error, failures, source.poll_every_seconds)
-            _log.warning(
-                "source.poll_failed", "The poll failed and is tried again.", **_fields(name, error), wait_seconds=wait
-            )
+            _tell_failed(name, error, wait)
             stop.wait(wait)
+
+
+def _tell_failed(name: str, error: Retry, wait_seconds: float) -> None:
+    fields = {"source": name, "code": error.code, "detail": error.detail, "wait_seconds": wait_seconds}
+    match error.code:
+        case "auth":
+            _log.error("source.auth_failed", "A source refuses our credentials; it is tried again.", **fields)
+        case "rate-limited":
+            _log.warning("source.rate_limited", "A source asks for patience; it is asked again later.", **fields)
+        case _:
+            _log.warning("source.poll_failed", "The poll failed and is tried again.", **fields)
 
 
 def open_source(source: settings.Source, hub: settings.Hub) -> Source[Raw]:
@@ -188,23 +210,18 @@ class Pump:
 
     def _write(self, page: Page, snapshot: Snapshot, found: Diff, started: datetime) -> None:
         """Write a snapshot's effects in chunks; the last one carries letters, cursor and account. A stop ends it."""
-        rate = self.hub.kafka.changes_per_second
-        size = min(self.hub.kafka.batch_records // 2, rate // CHUNKS_PER_SECOND)
-        chunks = list(_chunks(found.effects, max(1, size)))
-        for chunk in chunks[:-1]:
-            began = time.monotonic()
-            with self.writer.transaction():
-                self._write_effects(chunk)
-            self.memory = apply(self.memory, chunk)
-            published = sum(effect.change is not None for effect in chunk)
-            if self._stop.wait(max(0.0, published / rate - (time.monotonic() - began))):
-                return
+        first = self.memory.snapshot_id is None
+        if first:
+            _log.info("backfill.started", "A source is read for the first time.", **self._of(page),
+                      records=found.counts.read)  # fmt: skip
+        *early, last = list(self._chunks(found.effects)) or [[]]
+        if not self._spread(early):
+            return
         self.lapsed = self.cursor.held is not None and self.cursor.held != WAIVED
         known = bool(snapshot.records or self.memory.records)
         applied = snapshot.id if known else self.memory.snapshot_id
         cursor = SourceState(source=self.name, record="", snapshot_id=applied, cursor=page.cursor)
         letters = [letter for letter in found.dead_letters if letter.id not in self.letters]
-        last = chunks[-1] if chunks else []
         self._account(
             started,
             PollOutcome.OK,
@@ -216,7 +233,28 @@ class Pump:
             letters=letters,
         )
         self.memory = apply(self.memory, last)
+        if first:
+            _log.info("backfill.finished", "All of a source's first delivery is on Kafka.", **self._of(page))
         self._tell(page, snapshot, found, letters)
+
+    def _chunks(self, effects: Sequence[Effect]) -> Iterator[Sequence[Effect]]:
+        kafka = self.hub.kafka
+        size = max(1, min(kafka.batch_records // 2, kafka.changes_per_second // CHUNKS_PER_SECOND))
+        for start in range(0, len(effects), size):
+            yield effects[start : start + size]
+
+    def _spread(self, chunks: Sequence[Sequence[Effect]]) -> bool:
+        """Write the early part of a bulk load no faster than the rate; False when a stop ended it."""
+        for chunk in chunks:
+            began = time.monotonic()
+            with self.writer.transaction():
+                self._write_effects(chunk)
+            self.memory = apply(self.memory, chunk)
+            published = sum(effect.change is not None for effect in chunk)
+            pause = published / self.hub.kafka.changes_per_second - (time.monotonic() - began)
+            if self._stop.wait(max(0.0, pause)):
+                return False
+        return True
 
     def _account(
         self,
@@ -285,7 +323,7 @@ class Pump:
         for letter in letters:
             self.letters.add(letter.id)
             _log.warning(
-                "source.record_rejected",
+                "record.rejected",
                 "A record is set aside.",
                 source=self.name,
                 code=letter.code,
@@ -329,20 +367,11 @@ def _measures(snapshot: Snapshot) -> str | None:
     return f"{snapshot.measures} traffic measures, {snapshot.measures_only} records with nothing else"
 
 
-def _chunks(effects: Sequence[Effect], size: int) -> Iterator[Sequence[Effect]]:
-    for start in range(0, len(effects), size):
-        yield effects[start : start + size]
-
-
 def _wait(error: Retry, failures: int, poll_every_seconds: float) -> float:
     if error.after_seconds is not None:
         return min(max(error.after_seconds, 1.0), LONGEST_WAIT_SECONDS * 24)
     backed_off = FIRST_WAIT_SECONDS * 2 ** min(failures - 1, 12)
     return float(min(backed_off, max(poll_every_seconds, 1.0), LONGEST_WAIT_SECONDS))
-
-
-def _fields(name: str, error: Retry) -> dict[str, str]:
-    return {"source": name, "code": error.code, "detail": error.detail}
 
 
 def _words(error: Reject | Held) -> dict[str, str]:

@@ -22,7 +22,7 @@ from samenloop.errors import Reject
 from samenloop.identity import is_restriction
 from samenloop.letters import letter_output
 from samenloop.logs import get_logger
-from samenloop.model import AlertState, Finding
+from samenloop.model import AlertState, Finding, Subscription, SubscriptionStatus
 from samenloop.notify import Event, Forgotten, Labelled, Notifier, Outgoing, state_key
 from samenloop.rules import load_rules
 from samenloop.settings import Hub
@@ -51,6 +51,7 @@ class Notify:
     name = "notify"
     lead = "plan-regions"
     follows: Sequence[str] = ("conflicts", "opportunities", "subscriptions", "partners")
+    writes: Sequence[str] = ("alerts", "alert-states", "dead-letters")
 
     def __init__(self, codec: Codec, source: str, notifier: Callable[[], Notifier]) -> None:
         self._codec, self._source, self._make = codec, source, notifier
@@ -59,6 +60,7 @@ class Notify:
         self._first: list[Record] = []
         self._outcomes: Counter[str] = Counter()
         self._letters: Counter[tuple[str, str]] = Counter()
+        self._suppressed: Counter[str] = Counter()
         metrics.at_scrape(lambda: metrics.TABLE_KEYS.labels(table="notify-parked").set(len(self._parked)))
 
     @classmethod
@@ -126,6 +128,7 @@ class Notify:
 
     def idle(self, now: datetime) -> Sequence[Output]:
         """Say what time alone brings: the summary after a first load."""
+        self._succeeded()
         self._hear_first(now)
         self._notifier.idle(now)
         return self._outputs()
@@ -160,6 +163,7 @@ class Notify:
                 notifier.hear_plan(record.key, row, event, now)
         elif (value := self._decoded(record)) is not None:
             if record.topic == "subscriptions":
+                _tell(notifier.subscriptions.get(value.id), value)
                 notifier.hear_subscription(value, now)
             else:
                 notifier.hear_partner(value, now)
@@ -202,8 +206,7 @@ class Notify:
         return None if record.value is None else self._codec.decode(record.topic, record.value, record.headers)
 
     def _outputs(self) -> list[Output]:
-        for reason, count in self._notifier.suppressed().items():
-            metrics.NOTIFICATIONS_SUPPRESSED_TOTAL.labels(reason=reason).inc(count)
+        self._suppressed += self._notifier.suppressed()
         return [self._output(said) for said in self._notifier.take()]
 
     def _succeeded(self) -> None:
@@ -212,8 +215,10 @@ class Notify:
             metrics.PROCESSOR_EVENTS_TOTAL.labels(processor=self.name, outcome=outcome).inc(count)
         for (topic, reason), count in self._letters.items():
             metrics.DLQ_RECORDS_TOTAL.labels(topic=topic, reason=reason).inc(count)
-        self._outcomes.clear()
-        self._letters.clear()
+        for reason, count in self._suppressed.items():
+            metrics.NOTIFICATIONS_SUPPRESSED_TOTAL.labels(reason=reason).inc(count)
+        for counted in (self._outcomes, self._letters, self._suppressed):
+            counted.clear()
 
     def _output(self, said: Outgoing) -> Output:
         match said:
@@ -241,6 +246,25 @@ class Notify:
         if state is None:
             return Output("alert-states", key, None)
         return Output("alert-states", key, self._codec.encode("alert-states", state))
+
+
+def _tell(before: Subscription | None, now: Subscription) -> None:
+    """Say what became of a subscription, whoever did it: the partner, an operator, or the sink that could not reach it.
+
+    A repeat says nothing.
+    """
+    if before is not None and before.status is now.status:
+        return
+    fields = {"subscription": str(now.id), "partner": now.subscriber_oin, "reason": now.status_reason}
+    if before is None:
+        log.info("subscription.created", "A partner has a new subscription.", **fields)
+    match now.status:
+        case SubscriptionStatus.ACTIVE:
+            log.info("subscription.confirmed", "The sink of a subscription agreed; alerts go out.", **fields)
+        case SubscriptionStatus.PAUSED:
+            log.info("subscription.paused", "A subscription is held back; its alerts wait.", **fields)
+        case SubscriptionStatus.ENDED:
+            log.info("subscription.ended", "A subscription has ended.", **fields)
 
 
 def _event_of(record: Record) -> Event:

@@ -22,6 +22,7 @@ __all__ = [
     "CLASH_WORKS",
     "NEAR",
     "RESTRICTION",
+    "RULES",
     "SAME_TRENCH",
     "Gone",
     "Judged",
@@ -52,3 +53,6 @@ __all__ = [
     "zone_subject",
     "zone_with",
 ]
+
+RULES = (CLASH_WORKS, SAME_TRENCH, NEAR, RESTRICTION, BEFORE_RESTRICTION)
+"""Every rule by its id."""
