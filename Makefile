@@ -3,6 +3,7 @@ PY := .venv/bin/python
 UV ?= $(or $(shell command -v uv),.venv/bin/uv)
 ONCE ?=
 ROUNDS ?= 3
+WORKERS ?= 3 # of pytest: one more than cores, since tests on Kafka wait much
 ARGS ?=
 ROWS ?=
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
@@ -17,8 +18,8 @@ help: ## Show this list
 demo: prepare ## Play an invented region through a real hub (ONCE=1: end by itself)
 	@$(PY) -m samenloop.cli demo $(if $(filter-out 0,$(ONCE)),--once)
 
-test: lint ## Run every check and every test, the real broker and registry included (ARGS: for pytest)
-	@$(PY) -m pytest $(ARGS)
+test: lint ## Run every check and every test, the real broker and registry included (ARGS: for pytest, WORKERS=n)
+	@$(PY) -m pytest -n $(WORKERS) $(ARGS)
 
 lint: prepare-test ## Check style, types, import directions and declared dependencies
 	@$(PY) -m ruff check --quiet .
@@ -38,7 +39,7 @@ chaos: prepare-test ## Kill, freeze and restart everything for ROUNDS=n rounds; 
 
 lock: ## Resolve both lock files anew (needs uv)
 	@command -v $(UV) >/dev/null || { echo "uv: not found. Install it: .venv/bin/python -m pip install uv" >&2; exit 1; }
-	@$(COMPILE) --extra local --extra build --extra bench --extra dev --output-file requirements-dev.lock
+	@$(COMPILE) --extra local --extra build --extra bench --extra docs --extra dev --output-file requirements-dev.lock
 	@$(COMPILE) --extra local --extra build --constraints requirements-dev.lock --no-annotate --output-file requirements.lock
 
 clean: ## Remove what was built and installed here, .venv included

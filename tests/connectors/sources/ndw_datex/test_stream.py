@@ -33,7 +33,7 @@ def code(read: Read, body: bytes, **keys: Any) -> str:
     [
         (b"", "envelope.empty"),
         (b" \n", "envelope.empty"),
-        (gzip.compress(b""), "envelope.empty"),
+        (gzip.compress(b"", mtime=0), "envelope.empty"),
         (b"<!DOCTYPE html><html><body>502</body></html>", "envelope.unexpected"),
         (b"<html><body>login</body></html>", "envelope.unexpected"),
         (b'{"error": "too many requests"}', "envelope.unexpected"),
