@@ -107,7 +107,7 @@ def test_a_stop_is_bounded() -> None:
         await run
         return time.monotonic() - began
 
-    assert asyncio.run(play()) < 5
+    assert asyncio.run(play()) < 30
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the parent-death signal is Linux's")

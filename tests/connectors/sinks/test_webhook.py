@@ -318,7 +318,7 @@ def test_one_down_does_not_block_another(start: Start, receiver: Receiver) -> No
         scene.until(lambda: len(receiver.ids) == 20)
         took = time.monotonic() - began
 
-    assert took < 3
+    assert took < 15, "one after the other, the slow partner's would take 20 s"
     assert topics.committed == 0, "the slow partner's alerts are still held"
 
 
