@@ -122,7 +122,7 @@ class Scene:
             self.topics.append(output.topic, output.key, output.value, output.headers)
         self.topics.committed = min(self.sink.held().get(("alerts", 0), self.read), self.read)
 
-    def until(self, condition: Callable[[], object], *, within: float = 10.0) -> None:
+    def until(self, condition: Callable[[], object], *, within: float = 60.0) -> None:
         """Turn until something is so."""
         end = time.monotonic() + within
         while not condition():

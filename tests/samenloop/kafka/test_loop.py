@@ -51,7 +51,7 @@ def test_workers_share_partitions_and_take_over(hub: Hub) -> None:
     first.signal(signal.SIGTERM)
     assert first.exit_code() == 0
     hub.write("shared", KEYS[70:])
-    hub.wait_for_total(420, seconds=30)
+    hub.wait_for_total(420, seconds=50)
 
     assert hub.counts() == TWICE
 
