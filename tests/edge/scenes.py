@@ -8,14 +8,19 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import orjson
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from httpx import Response
+from starlette.datastructures import State
+from starlette.types import ASGIApp
 
-from edge.app import create_app
+from edge.app import build
 from edge.desk import Desk
 from edge.documented import EVENT, OIN
 from edge.intake import Intake
@@ -27,6 +32,7 @@ from edge.server import streams_of
 from edge.services import EdgeServices
 from edge.subscribing import Book, Subscribing
 from edge.systems import Systems
+from edge.telemetry import Telemetry
 from samenloop.contract import Codec
 from samenloop.dead_letter_desk import Result
 from samenloop.dead_letters import Entry, entries, state_of
@@ -51,6 +57,7 @@ OTHER = "00000099000000001003"
 KEY, READER, OTHERS_KEY = "samenloop_one", "samenloop_reader", "samenloop_other"
 HUB_URN = "urn:nld:oin:00000099000000000001:systeem:samenloop"
 MASTER_KEY = bytes(range(32))
+CODEC = Codec.offline()
 STRUCTURED, BATCH = "application/cloudevents+json", "application/cloudevents-batch+json"
 
 
@@ -156,7 +163,7 @@ def partner(oin: str, *keys: tuple[str, tuple[str, ...]], mandate: tuple[str, ..
 
 def make_scene(read_model: Path | None = None, **settings: Any) -> Scene:
     """Return an edge with these settings, over a read model's file; without one there is none yet."""
-    codec = Codec.offline()
+    codec = CODEC
     keyring = Keyring(codec)
     keyring.put(OIN, partner(OIN, (KEY, tuple(SCOPES)), (READER, ("read",))))
     keyring.put(OTHER, partner(OTHER, (OTHERS_KEY, tuple(SCOPES)), mandate=(OIN,)))
@@ -182,8 +189,20 @@ def make_scene(read_model: Path | None = None, **settings: Any) -> Scene:
         hub, MASTER_KEY, codec, book, services.sent, services.worker, destinations, sinks
     )
     services.desk = Desk(shelf, book.subscriber)
-    client = TestClient(create_app(services), raise_server_exceptions=False)
+    client = TestClient(application(services), raise_server_exceptions=False)
     return Scene(services, client, kafka, codec, sinks, shelf)
+
+
+def application(services: EdgeServices) -> ASGIApp:
+    """Return what `create_app` returns; all scenes share its routes, which take longest to make."""
+    app = copy.copy(_routed(services.base_url))
+    app.state = State({"services": services})
+    return Telemetry(app, base_url=services.base_url)
+
+
+@cache
+def _routed(base_url: str) -> FastAPI:
+    return build(cast(EdgeServices, SimpleNamespace(base_url=base_url)))
 
 
 def event(**attributes: Any) -> dict[str, Any]:

@@ -122,7 +122,7 @@ class Scene:
             self.topics.append(output.topic, output.key, output.value, output.headers)
         self.topics.committed = min(self.sink.held().get(("alerts", 0), self.read), self.read)
 
-    def until(self, condition: Callable[[], object], *, within: float = 10.0) -> None:
+    def until(self, condition: Callable[[], object], *, within: float = 60.0) -> None:
         """Turn until something is so."""
         end = time.monotonic() + within
         while not condition():
@@ -318,7 +318,7 @@ def test_one_down_does_not_block_another(start: Start, receiver: Receiver) -> No
         scene.until(lambda: len(receiver.ids) == 20)
         took = time.monotonic() - began
 
-    assert took < 3
+    assert took < 15, "one after the other, the slow partner's would take 20 s"
     assert topics.committed == 0, "the slow partner's alerts are still held"
 
 

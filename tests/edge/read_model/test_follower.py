@@ -55,7 +55,7 @@ class Edge:
         self._thread.join(20)
         assert not self._thread.is_alive()
 
-    def until(self, done: Callable[[], object], seconds: float = 40) -> None:
+    def until(self, done: Callable[[], object], seconds: float = 90) -> None:
         deadline = time.monotonic() + seconds
         while not done():
             assert not self.failed

@@ -19,6 +19,8 @@ from samenloop.stage import Output
 from tests.samenloop.kafka import ledger
 
 SCRIPT = Path(ledger.__file__)
+PATIENCE_SECONDS = 90.0
+"""How long a machine that is busy with other tests may take over what takes a second or two."""
 
 
 class Worker:
@@ -43,21 +45,21 @@ class Worker:
         for line in stream:  # type: ignore[attr-defined]
             lines.append(line.rstrip("\n"))
 
-    def wait_for(self, word: str, seconds: float = 20) -> None:
+    def wait_for(self, word: str, seconds: float = PATIENCE_SECONDS) -> None:
         """Wait until it has said a line that begins with *word*."""
         wait_until(lambda: any(line.startswith(word) for line in self.said), seconds, lambda: self.told)
 
     def signal(self, number: int) -> None:
         self.process.send_signal(number)
 
-    def exit_code(self, seconds: float = 20) -> int:
+    def exit_code(self, seconds: float = PATIENCE_SECONDS) -> int:
         """Wait for its end."""
         code = self.process.wait(seconds)
         for reader in self._readers:
             reader.join(5)
         return code
 
-    def given_up(self, seconds: float = 20) -> int | None:
+    def given_up(self, seconds: float = PATIENCE_SECONDS) -> int | None:
         """Wait until it has ended or handed its state back; return its exit code, None while it stands by."""
         wait_until(lambda: self.process.poll() is not None or "revoked 0" in self.said, seconds, lambda: self.told)
         return self.process.poll()
@@ -111,7 +113,7 @@ class Hub:
                 written.setdefault(record.key, []).append(int(record.value or b"0"))
         return written
 
-    def wait_for_total(self, total: int, seconds: float = 30) -> None:
+    def wait_for_total(self, total: int, seconds: float = PATIENCE_SECONDS) -> None:
         """Wait until *total* records were counted."""
         told = lambda: "\n--\n".join(worker.told for worker in self.workers)  # noqa: E731
         wait_until(lambda: sum(map(len, self.counts().values())) >= total, seconds, told)

@@ -40,21 +40,19 @@ def test_a_worker_killed_inside_a_transaction_neither_loses_nor_doubles(make_hub
 
 
 def test_workers_share_partitions_and_take_over(hub: Hub) -> None:
-    """Two workers share the lead topic; when one stops in order, the other has all of it at once."""
-    first = hub.worker("many", "0")
+    """Two workers share the lead topic; when one stops in order, the other has all of it well within a session."""
+    first = hub.worker("many", "0", session_timeout_seconds=60)
     first.wait_for("ready")
     hub.write("shared", KEYS)
-    second = hub.worker("many", "1")
+    second = hub.worker("many", "1", session_timeout_seconds=60)
     second.wait_for("assigned")
     hub.write("shared", KEYS[:70])
     hub.wait_for_total(280)
-    began = time.monotonic()
     first.signal(signal.SIGTERM)
     assert first.exit_code() == 0
     hub.write("shared", KEYS[70:])
-    hub.wait_for_total(420)
+    hub.wait_for_total(420, seconds=50)
 
-    assert time.monotonic() - began < hub.kafka.session_timeout_seconds
     assert hub.counts() == TWICE
 
 

@@ -66,7 +66,7 @@ def test_a_writer_that_was_replaced_ends_its_process(hub: Hub) -> None:
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
     command = [sys.executable, "-c", script, hub.kafka.model_dump_json()]
 
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=90, check=False)
 
     assert ended.returncode == Exit.FENCED, ended.stderr
     assert "Give each process a slot of its own" in ended.stderr

@@ -19,10 +19,15 @@ pytestmark = pytest.mark.kafka
 
 
 @pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
-    """A stack of this module's own: it is stopped, killed and started again."""
-    with LocalStack(tmp_path_factory.mktemp("kept"), keep=True) as stack:
-        yield stack
+def kept(local_stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+    """A stack of this module's own: it is stopped, killed, started again; its first port is taken."""
+    taken = int(local_stack.bootstrap.rpartition(":")[2])
+    choices = iter([[taken, *ports.free_ports(3)], ports.free_ports(4)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("samenloop.localstack.stack.free_ports", lambda count, *, wanted=(): next(choices))
+        stack = LocalStack(tmp_path_factory.mktemp("kept"), keep=True).start()
+    yield stack
+    stack.stop()
 
 
 def test_everything_listens_on_loopback_only(local_stack: LocalStack) -> None:
@@ -78,16 +83,10 @@ def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
     assert (tmp_path / "kafka" / "letters.txt").read_text() == "dear aunt"
 
 
-def test_a_taken_port_leads_to_another(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, local_stack: LocalStack
-) -> None:
+def test_a_taken_port_leads_to_another(kept: LocalStack, local_stack: LocalStack) -> None:
     """A port that was taken between choosing and starting costs a second try, not the start."""
-    broker_port = int(local_stack.bootstrap.rpartition(":")[2])
-    choices = iter([[broker_port, *ports.free_ports(3)], ports.free_ports(4)])
-    monkeypatch.setattr("samenloop.localstack.stack.free_ports", lambda count, *, wanted=(): next(choices))
-
-    with LocalStack(tmp_path / "data") as stack:
-        assert stack.bootstrap != local_stack.bootstrap
+    assert len(kept.pids) == 2
+    assert kept.bootstrap != local_stack.bootstrap
 
 
 OWNER = """
