@@ -59,6 +59,8 @@ COMMANDS = (
     Command("topics apply", "kafka:apply", "Create the topics that are missing, with their settings."),
     Command("access list", "access:list_", "Show which process may do what on Kafka: its principal and rights."),
     Command("access apply", "access:apply", "Give every principal the rights it needs, on a Kafka with an authorizer."),
+    Command("backup", "backup:backup", "Write every topic, the registry and all positions to a folder."),
+    Command("restore", "backup:restore", "Bring a backup back into new topics and an empty registry."),
     Command("schemas check", "kafka:check", "Check the schemas against their earlier versions, and the registry's."),
     Command("schemas register", "kafka:register", "Register the schemas in the registry."),
     Command("config check", "config:check", "Show the settings in force, secrets masked, or every problem in them."),

@@ -33,6 +33,7 @@ class Operation(StrEnum):
     READ = "Read"
     WRITE = "Write"
     DESCRIBE = "Describe"
+    DELETE = "Delete"
     CREATE = "Create"
     DESCRIBE_CONFIGS = "DescribeConfigs"
     ALTER_CONFIGS = "AlterConfigs"
@@ -54,7 +55,7 @@ class Access:
 
     *slots* are stems of transactional ids (`detect-`), whole ids where they have no slot behind them. *looks_at* are
     topics whose ends it asks for, *looks_at_groups* groups whose positions it asks for without being a member, *makes*
-    topics it creates and configures. *at_setup*: nobody runs as it while the hub is at work.
+    topics it creates and configures, *empties* topics whose start it moves. *at_setup*: nobody runs as it while the hub is at work.
     """
 
     principal: str
@@ -66,6 +67,7 @@ class Access:
     looks_at: Sequence[str] = ()
     looks_at_groups: Sequence[str] = ()
     makes: Sequence[str] = ()
+    empties: Sequence[str] = ()
     at_setup: bool = False
 
 
@@ -194,6 +196,8 @@ _PROCESSES: Final = (
         writes=_ALL,
         reads=(*_ALL, *_KEPT),
         joins=GROUPS,
+        slots=("restore-",),
+        empties=[topic.name for topic in TOPICS.values() if topic.cleanup == "delete"],
         at_setup=True,
     ),
 )  # fmt: skip
@@ -219,6 +223,7 @@ def _rights(access: Access, prefix: str) -> Iterator[Right]:
         (Operation.CREATE, access.makes),
         (Operation.DESCRIBE_CONFIGS, access.makes),
         (Operation.ALTER_CONFIGS, access.makes),
+        (Operation.DELETE, access.empties),
     ):
         for topic in topics:
             yield Right(Resource.TOPIC, topic_on_wire(prefix, topic), operation)

@@ -40,6 +40,7 @@ _OPERATIONS: Final = {
     Operation.WRITE: AclOperation.WRITE,
     Operation.DESCRIBE: AclOperation.DESCRIBE,
     Operation.CREATE: AclOperation.CREATE,
+    Operation.DELETE: AclOperation.DELETE,
     Operation.DESCRIBE_CONFIGS: AclOperation.DESCRIBE_CONFIGS,
     Operation.ALTER_CONFIGS: AclOperation.ALTER_CONFIGS,
 }

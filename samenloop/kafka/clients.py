@@ -97,13 +97,16 @@ def reader(kafka: Kafka, *, committed_only: bool = True, fetch_wait_ms: int = 10
     return Consumer(settings, logger=_logger())
 
 
-def onlooker(kafka: Kafka, group: str) -> Consumer:
-    """Return a consumer that never joins *group* (its full name) and only asks for its committed positions."""
+def onlooker(kafka: Kafka, group: str, *, stable: bool = False) -> Consumer:
+    """Return a consumer that never joins *group* (its full name) and only asks for its committed positions.
+
+    A *stable* answer waits for the transaction that is moving a position.
+    """
     settings = {
         **_connection(kafka, f"{kafka.prefix}onlooker"),
         "group.id": group,
         "enable.auto.commit": False,
-        "isolation.level": "read_uncommitted",  # does not wait for the transaction that is moving the positions
+        "isolation.level": "read_committed" if stable else "read_uncommitted",
     }
     return Consumer(settings, logger=_logger())
 

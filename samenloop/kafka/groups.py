@@ -116,6 +116,20 @@ def begin_at_zero(admin: AdminClient, kafka: Kafka, group: str, inputs: Sequence
     return [f"{full_group}: starts at offset 0 of {', '.join(topics)}"]
 
 
+def set_positions(kafka: Kafka, group: str, positions: Mapping[tuple[str, int], int]) -> None:
+    """Let *group* go on at these offsets, by topic (catalogue name) and partition.
+
+    Raises Retry when the group has workers, or Kafka does not take it.
+    """
+    admin = clients.administrator(kafka)
+    places = [TopicPartition(topic_on_wire(kafka.prefix, topic), n, at) for (topic, n), at in positions.items()]
+    request = ConsumerGroupTopicPartitions(group_on_wire(kafka.prefix, group), places)
+    try:
+        _asked(lambda: _all_altered(admin, request))
+    except (KafkaException, TimeoutError) as error:
+        raise Retry("kafka.unavailable", f"positions of {group} could not be set: {error}") from error
+
+
 def committed_offsets(kafka: Kafka, group: str, partitions: Sequence[TopicPartition]) -> dict[tuple[str, int], int]:
     """Return the committed offset by topic and partition, negative where there is none. Raises KafkaException.
 

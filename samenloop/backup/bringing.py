@@ -1,0 +1,120 @@
+"""Brings a backup back: into new topics and an empty registry, before any process of the hub is started."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from confluent_kafka import ConsumerGroupState, KafkaException, TopicPartition
+
+from samenloop.backup.containers import read_records
+from samenloop.backup.layout import Run, runs
+from samenloop.backup.manifest import REGISTRY, Manifest, Part, Position, read_backup
+from samenloop.backup.refill import Refill
+from samenloop.backup.schemas import Export, differing
+from samenloop.contract.topics import TOPICS, Topic
+from samenloop.errors import BadSettings, Retry
+from samenloop.kafka import clients
+from samenloop.kafka.groups import set_positions
+from samenloop.kafka.names import group_on_wire, topic_on_wire
+from samenloop.kafka.reader import log_ends
+from samenloop.settings import Hub, Kafka
+from samenloop.stage import Record
+
+_ASK_SECONDS: Final = 15.0
+_IDLE: Final = (ConsumerGroupState.EMPTY, ConsumerGroupState.DEAD)
+
+
+def restore(hub: Hub, folder: Path, *, tell: Callable[[str], object] = bool) -> Manifest:
+    """Bring the backup in *folder* back: topics, registry, positions, in this order; then the hub may be started.
+
+    Nothing is written before all of the backup was checked, and topics, groups and registry were found fit for it.
+    Raises BadSettings for a backup that is damaged or of another hub, topics that are not new, a registry that holds
+    something else, groups with members; Retry when Kafka or the registry is away.
+    """
+    manifest = read_backup(folder)
+    problems = [*_of_another_hub(manifest, hub), *_not_new(hub.kafka), *_busy(hub.kafka, manifest)]
+    with Export(hub.registry) as registry:
+        there = registry.ids()
+        fill = bool(manifest.schemas) and not there
+        if not fill:
+            problems += [f"registry {hub.registry.url}: {line}" for line in differing(there, manifest.schemas)]
+        if problems:
+            raise BadSettings(problems)
+        refill = Refill(hub.kafka)
+        for topic in TOPICS.values():
+            parts = manifest.topics.get(topic.name, [])
+            _topic(refill, folder, topic, parts)
+            tell(f"{topic.name}: {sum(part.records for part in parts)} records")
+        if fill:
+            registry.fill(folder / REGISTRY)
+        if wrong := differing(registry.ids(), manifest.schemas):
+            raise BadSettings([f"registry {hub.registry.url}: {line}" for line in wrong])
+        tell(f"registry: {len(manifest.schemas)} schemas, each with the id it had")
+    for group, topics in manifest.groups.items():
+        _set(hub.kafka, group, topics)
+    tell(f"positions: of {', '.join(manifest.groups)}")
+    return manifest
+
+
+def _topic(refill: Refill, folder: Path, topic: Topic, parts: list[Part]) -> None:
+    compacted = topic.cleanup == "compact"
+    partitions: dict[int, Iterator[Run]] = {
+        number: runs(_counted(folder, topic.name, number, part), part.end, compacted=compacted)
+        for number, part in enumerate(parts)
+    }
+    refill.refill(topic, partitions, {number: part.end for number, part in enumerate(parts)})
+
+
+def _counted(folder: Path, topic: str, number: int, part: Part) -> Iterator[Record]:
+    count = 0
+    for record in read_records(folder / part.file, topic, number):
+        count += 1
+        yield record
+    if count != part.records:
+        raise BadSettings([f"{folder / part.file}: found {count} records, expected {part.records}"])
+
+
+def _set(kafka: Kafka, group: str, topics: Any) -> None:
+    positions: list[tuple[str, int, Position]] = [
+        (topic, number, position) for topic, found in topics.items() for number, position in enumerate(found)
+    ]
+    set_positions(kafka, group, {(topic, number): position.offset for topic, number, position in positions})
+
+
+def _of_another_hub(manifest: Manifest, hub: Hub) -> Iterable[str]:
+    if manifest.prefix != hub.kafka.prefix:
+        yield f"kafka.prefix: found {hub.kafka.prefix!r}, but the backup is of a hub with {manifest.prefix!r}"
+    for name, parts in manifest.topics.items():
+        topic = TOPICS.get(name)
+        if topic is None:
+            yield f"{name}: the backup has this topic, but this version of the hub does not"
+        elif len(parts) != topic.partitions:
+            yield f"{name}: the backup has {len(parts)} partitions, this version of the hub {topic.partitions}"
+
+
+def _not_new(kafka: Kafka) -> Iterable[str]:
+    """A topic that was emptied is not new: its next record would not be number 0."""
+    admin = clients.administrator(kafka)
+    for topic in TOPICS.values():
+        name = topic_on_wire(kafka.prefix, topic.name)
+        try:
+            ends = log_ends(admin, [TopicPartition(name, number) for number in range(topic.partitions)])
+        except Retry as error:
+            yield f"{name}: {error.detail}; delete and make it again: `samenloop topics apply`"
+            continue
+        if any(ends.values()):
+            yield f"{name}: is not new, it has had {sum(ends.values())} records; delete it, then `samenloop topics apply`"
+
+
+def _busy(kafka: Kafka, manifest: Manifest) -> Iterable[str]:
+    admin: Any = clients.administrator(kafka)
+    names = [group_on_wire(kafka.prefix, group) for group in manifest.groups]
+    try:
+        asked = admin.describe_consumer_groups(names, request_timeout=_ASK_SECONDS) if names else {}
+        for name, future in asked.items():
+            if future.result(_ASK_SECONDS).state not in _IDLE:
+                yield f"group {name}: has workers; stop the hub, then again"
+    except (KafkaException, TimeoutError) as error:
+        raise Retry("kafka.unavailable", f"groups could not be read: {error}") from error

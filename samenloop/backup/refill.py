@@ -1,0 +1,144 @@
+"""Writes the records of a topic to where they were; the topic must be new."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
+
+from samenloop.backup.layout import Run, portions
+from samenloop.contract.topics import Topic
+from samenloop.errors import BadSettings, Retry
+from samenloop.kafka import clients
+from samenloop.kafka.names import topic_on_wire, transactional_id
+from samenloop.kafka.reader import log_ends
+from samenloop.settings import Kafka
+
+_SECONDS: Final = 60
+_FILLER: Final = b"filler"
+_LONG_AGO_MS: Final = 1
+"""Time of fillers: no search by time finds one, and none keeps a segment longer."""
+
+
+class Refill:
+    """Two producers: one for runs that end nothing, one for what ends with a transaction. Raises Retry."""
+
+    def __init__(self, kafka: Kafka) -> None:
+        patient = kafka.model_copy(update={"transaction_timeout_seconds": _SECONDS})
+        self._kafka = kafka
+        self._plain: Producer = clients.plain_producer(kafka)
+        self._bound: Producer = clients.transactional_producer(patient, transactional_id(kafka.prefix, "restore", "0"))
+        self._admin: Any = clients.administrator(kafka)
+        self._wrong: list[str] = []
+        with _told("a transaction could not be begun"):
+            self._bound.init_transactions(_SECONDS)
+
+    def refill(self, topic: Topic, partitions: Mapping[int, Iterator[Run]], ends: Mapping[int, int]) -> None:
+        """Write all runs of *topic*, one of each partition at a time, so that few transactions serve many."""
+        name = topic_on_wire(self._kafka.prefix, topic.name)
+        start: dict[int, int] = {}
+        left = dict(partitions)
+        while left:
+            now = {number: run for number, runs in left.items() if (run := next(runs, None)) is not None}
+            left = {number: left[number] for number in now}
+            start |= {number: run.gap for number, run in now.items() if not run.records and number not in start}
+            for number in now:
+                start.setdefault(number, 0)
+            with _told(f"{name} could not be written"):
+                self._round(name, now)
+        if topic.cleanup == "delete":
+            self._forget(name, {number: gap for number, gap in start.items() if gap})
+        self._check(name, ends)
+
+    def _round(self, name: str, now: Mapping[int, Run]) -> None:
+        for number, run in now.items():
+            if run.gap != 1 or not run.records:
+                self._write(self._plain, name, number, run)
+                if run.gap == 1:  # the very start of a topic whose start is moved behind it afterwards
+                    self._fill(self._plain, name, number, 1)
+        self._flush(self._plain)
+        ending = {number: run for number, run in now.items() if run.gap == 1 and run.records}
+        if ending:
+            self._bound.begin_transaction()
+            for number, run in ending.items():
+                self._write(self._bound, name, number, run)
+            self._flush(self._bound)
+            self._bound.commit_transaction(_SECONDS)
+        for number, run in now.items():
+            if run.gap > 1:
+                for portion in portions(run.gap):
+                    self._bound.begin_transaction()
+                    self._fill(self._bound, name, number, portion - 1)
+                    self._flush(self._bound)  # aborting would drop what was not sent
+                    self._bound.abort_transaction(_SECONDS)
+
+    def _write(self, producer: Producer, name: str, number: int, run: Run) -> None:
+        for record in run.records:
+            key = record.key.encode("utf-8", "surrogateescape")
+
+            def told(error: KafkaError | None, message: Any, wanted: int = record.offset) -> None:
+                if error is not None or message.offset() != wanted:
+                    found = error.str() if error is not None else f"it came to {message.offset()}"
+                    self._wrong.append(f"{name}/{number}: a record of offset {wanted}: {found}")
+
+            self._produce(producer, name, record.value, key, number, record.timestamp_ms, record.headers, told)
+
+    def _fill(self, producer: Producer, name: str, number: int, count: int) -> None:
+        for _ in range(count):
+            self._produce(producer, name, b"", _FILLER, number, _LONG_AGO_MS, (), None)
+
+    def _produce(
+        self,
+        producer: Producer,
+        name: str,
+        value: bytes | None,
+        key: bytes,
+        number: int,
+        at: int,
+        headers: Any,
+        told: Any,
+    ) -> None:
+        while True:
+            try:
+                producer.produce(name, value, key, number, told, at, headers=list(headers))
+                return
+            except BufferError:
+                producer.poll(0.05)
+
+    def _flush(self, producer: Producer) -> None:
+        if left := producer.flush(_SECONDS):
+            raise Retry("restore.failed", f"{left} records were not taken in {_SECONDS} s")
+        if self._wrong:
+            raise BadSettings(
+                [*self._wrong[:5], "the restore stopped: somebody else writes to these topics; stop them"]
+            )
+
+    def _forget(self, name: str, starts: Mapping[int, int]) -> None:
+        """Move the start of the log to where it was: what lies before it was no record of the backup."""
+        if not starts:
+            return
+        asked = self._admin.delete_records([TopicPartition(name, n, offset) for n, offset in starts.items()])
+        with _told(f"the start of {name} could not be moved"):
+            for future in asked.values():
+                future.result(_SECONDS)
+
+    def _check(self, name: str, wanted: Mapping[int, int]) -> None:
+        found = log_ends(self._admin, [TopicPartition(name, number) for number in wanted])
+        wrong = [f"{name}/{n}: ends at {found[n]}, expected {end}" for n, end in wanted.items() if found[n] != end]
+        if wrong:
+            raise BadSettings(wrong)
+
+
+class _told:  # noqa: N801 - reads as a word in `with`
+    """Let what Kafka says be told with what it was about."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
+        if isinstance(error, KafkaException | TimeoutError):
+            raise Retry("restore.failed", f"{self._what}: {error}") from error
