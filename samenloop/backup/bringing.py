@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -45,7 +45,8 @@ def restore(hub: Hub, folder: Path, *, tell: Callable[[str], object] = bool) -> 
         refill = Refill(hub.kafka)
         for topic in TOPICS.values():
             parts = manifest.topics.get(topic.name, [])
-            _topic(refill, folder, topic, parts)
+            marks = _marks(manifest, topic.name)
+            _topic(refill, folder, topic, parts, marks)
             tell(f"{topic.name}: {sum(part.records for part in parts)} records")
         if fill:
             registry.fill(folder / REGISTRY)
@@ -58,20 +59,35 @@ def restore(hub: Hub, folder: Path, *, tell: Callable[[str], object] = bool) -> 
     return manifest
 
 
-def _topic(refill: Refill, folder: Path, topic: Topic, parts: list[Part]) -> None:
+def _topic(refill: Refill, folder: Path, topic: Topic, parts: list[Part], marks: Mapping[int, list[Position]]) -> None:
     compacted = topic.cleanup == "compact"
     partitions: dict[int, Iterator[Run]] = {
-        number: runs(_counted(folder, topic.name, number, part), part.end, compacted=compacted)
+        number: runs(_counted(folder, topic.name, number, part, marks.get(number, [])), part.end, compacted=compacted)
         for number, part in enumerate(parts)
     }
     refill.refill(topic, partitions, {number: part.end for number, part in enumerate(parts)})
 
 
-def _counted(folder: Path, topic: str, number: int, part: Part) -> Iterator[Record]:
+def _marks(manifest: Manifest, topic: str) -> dict[int, list[Position]]:
+    """Return the positions that groups have in each partition of *topic*."""
+    found: dict[int, list[Position]] = {}
+    for topics in manifest.groups.values():
+        for number, position in enumerate(topics.get(topic, ())):
+            found.setdefault(number, []).append(position)
+    return found
+
+
+def _counted(folder: Path, topic: str, number: int, part: Part, marks: list[Position]) -> Iterator[Record]:
+    """Yield the records of a partition, and see that as many are behind each position as it says."""
     count = 0
+    behind = [0] * len(marks)
     for record in read_records(folder / part.file, topic, number):
         count += 1
+        for index, mark in enumerate(marks):
+            behind[index] += record.offset < mark.offset
         yield record
+    if behind != [mark.records_before for mark in marks]:
+        raise BadSettings([f"{folder / part.file}: the positions of groups in it do not fit its records"])
     if count != part.records:
         raise BadSettings([f"{folder / part.file}: found {count} records, expected {part.records}"])
 
@@ -105,7 +121,7 @@ def _not_new(kafka: Kafka) -> Iterable[str]:
             yield f"{name}: {error.detail}; delete and make it again: `samenloop topics apply`"
             continue
         if any(ends.values()):
-            yield f"{name}: is not new, it has had {sum(ends.values())} records; delete it, then `samenloop topics apply`"
+            yield f"{name}: is not new, its log ends at {sum(ends.values())}; delete it, then `samenloop topics apply`"
 
 
 def _busy(kafka: Kafka, manifest: Manifest) -> Iterable[str]:

@@ -47,7 +47,9 @@ def runs(records: Iterable[Record], end: int, *, compacted: bool) -> Iterator[Ru
         run.append(record)
         size += len(record.value or b"")
         following = record.offset + 1
-    if run or end > following:
+    if not following and end == 1 and compacted:
+        yield Run([], 2)  # the one record is gone: as nothing can take its place alone, the log ends one later
+    elif run or end > following:
         yield Run(run, end - following)
 
 

@@ -35,19 +35,17 @@ def take_backup(
     cut = find_cut(hub.kafka, patience_seconds=patience_seconds)
     taken_at = clock.now()
     topics: dict[str, list[Part]] = {}
-    before: dict[tuple[str, str, int], int] = {}
     with TopicReader(hub.kafka) as reader:
+        taking = _Taking(reader, folder, cut)
         for topic in TOPICS.values():
             (folder / "topics" / topic.name).mkdir(parents=True)
-            topics[topic.name] = [
-                _partition(reader, folder, cut, topic.name, number, before) for number in range(topic.partitions)
-            ]
+            topics[topic.name] = [taking.partition(topic.name, number) for number in range(topic.partitions)]
             tell(f"{topic.name}: {sum(part.records for part in topics[topic.name])} records")
     with Export(hub.registry) as export:
         export.save(folder / REGISTRY)
         schemas = export.ids()
     _refuse_unknown(topics, {one.id for one in schemas})
-    groups = {group: _positions(group, cut, before) for group in cut.positions}
+    groups = {group: taking.positions(group) for group in cut.positions}
     manifest = Manifest(FORMAT, hub.kafka.prefix, taken_at, topics, groups, schemas)
     write_manifest(folder, manifest)
     return manifest
@@ -72,27 +70,31 @@ class _Counting:
             yield record
 
 
-def _partition(
-    reader: TopicReader, folder: Path, cut: Cut, topic: str, number: int, before: dict[tuple[str, str, int], int]
-) -> Part:
-    """Write one partition; *before* gets how many of its records are behind each group's position."""
-    here = (topic, number)
-    marks = {group: positions[here] for group, positions in cut.positions.items() if here in positions}
-    counting = _Counting(sorted(set(marks.values())))
-    file = f"topics/{topic}/{number}.avro"
-    end = cut.ends[here]
-    write_records(folder / file, counting.pass_on(reader.read(topic, [number], ends={number: end})))
-    before |= {(group, topic, number): counting.below[mark] for group, mark in marks.items()}
-    return Part(file, counting.records, end, sorted(counting.schema_ids))
+@dataclass(slots=True)
+class _Taking:
+    reader: TopicReader
+    folder: Path
+    cut: Cut
+    behind: dict[tuple[str, str, int], int] = field(default_factory=dict)
+    """How many records are behind the position of a group, by group, topic and partition."""
 
+    def partition(self, topic: str, number: int) -> Part:
+        """Write one partition."""
+        here, positions = (topic, number), self.cut.positions
+        marks = {group: places[here] for group, places in positions.items() if here in places}
+        counting = _Counting(sorted(set(marks.values())))
+        file, end = f"topics/{topic}/{number}.avro", self.cut.ends[here]
+        write_records(self.folder / file, counting.pass_on(self.reader.read(topic, [number], ends={number: end})))
+        self.behind |= {(group, topic, number): counting.below[mark] for group, mark in marks.items()}
+        return Part(file, counting.records, end, sorted(counting.schema_ids))
 
-def _positions(group: str, cut: Cut, before: dict[tuple[str, str, int], int]) -> dict[str, list[Position]]:
-    """A partition in which a group has no position has none of its topic: `topics apply` sets all of them at once."""
-    found: dict[str, list[Position]] = {}
-    for (topic, number), offset in sorted(cut.positions[group].items()):
-        if topic in TOPICS:
-            found.setdefault(topic, []).append(Position(offset, before[group, topic, number]))
-    return found
+    def positions(self, group: str) -> dict[str, list[Position]]:
+        """Return how far *group* is; `topics apply` gave it a position in all partitions of a topic or in none."""
+        found: dict[str, list[Position]] = {}
+        for (topic, number), offset in sorted(self.cut.positions[group].items()):
+            if topic in TOPICS:
+                found.setdefault(topic, []).append(Position(offset, self.behind[group, topic, number]))
+        return found
 
 
 def _refuse_unknown(topics: dict[str, list[Part]], known: set[int]) -> None:

@@ -38,12 +38,10 @@ def backup(
     if json:
         emit(as_plain(manifest))
     else:
-        say(
-            f"{manifest.records} records of {len(manifest.topics)} topics, {len(manifest.schemas)} schemas, positions of"
+        what = (
+            f"{manifest.records} records, {len(manifest.schemas)} schemas, positions of {len(manifest.groups)} groups"
         )
-        say(
-            f"{len(manifest.groups)} groups, as they were at {manifest.taken_at:%Y-%m-%d %H:%M:%S} UTC, are in {folder}"
-        )
+        say(f"{what}, as they were at {manifest.taken_at:%Y-%m-%d %H:%M:%S} UTC, are in {folder}")
 
 
 def restore(
@@ -55,8 +53,8 @@ def restore(
 ) -> None:
     """Bring a backup back into new topics and an empty registry, before any process of the hub is started.
 
-    Every record comes back at the offset it had, every schema with its id, every group to its position. A backup that is
-    unfinished or damaged, topics that are not new, and a registry that holds something else are refused before
+    Every record comes back at the offset it had, every schema with its id, every group to its position. A backup that
+    is unfinished or damaged, topics that are not new, and a registry that holds something else are refused before
     anything is written. Make the topics with `samenloop topics apply` first; do not register schemas.
 
     Parameters

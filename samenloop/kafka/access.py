@@ -55,7 +55,8 @@ class Access:
 
     *slots* are stems of transactional ids (`detect-`), whole ids where they have no slot behind them. *looks_at* are
     topics whose ends it asks for, *looks_at_groups* groups whose positions it asks for without being a member, *makes*
-    topics it creates and configures, *empties* topics whose start it moves. *at_setup*: nobody runs as it while the hub is at work.
+    topics it creates and configures, *empties* topics whose start it moves. *at_setup*: nobody runs as it while the
+    hub is at work.
     """
 
     principal: str
