@@ -4,26 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
-
-from confluent_kafka import ConsumerGroupState, KafkaException, TopicPartition
+from typing import Any
 
 from samenloop.backup.containers import read_records
-from samenloop.backup.layout import Run, runs
 from samenloop.backup.manifest import REGISTRY, Manifest, Part, Position, read_backup
-from samenloop.backup.refill import Refill
 from samenloop.backup.schemas import Export, differing
 from samenloop.contract.topics import TOPICS, Topic
-from samenloop.errors import BadSettings, Retry
-from samenloop.kafka import clients
-from samenloop.kafka.groups import set_positions
-from samenloop.kafka.names import group_on_wire, topic_on_wire
-from samenloop.kafka.reader import log_ends
+from samenloop.errors import BadSettings
+from samenloop.kafka.groups import groups_at_work, set_positions
+from samenloop.kafka.layout import Run, runs
+from samenloop.kafka.names import topic_on_wire
+from samenloop.kafka.refill import Refill
+from samenloop.kafka.window import Window
 from samenloop.settings import Hub, Kafka
 from samenloop.stage import Record
-
-_ASK_SECONDS: Final = 15.0
-_IDLE: Final = (ConsumerGroupState.EMPTY, ConsumerGroupState.DEAD)
 
 
 def restore(hub: Hub, folder: Path, *, tell: Callable[[str], object] = bool) -> Manifest:
@@ -110,27 +104,14 @@ def _of_another_hub(manifest: Manifest, hub: Hub) -> Iterable[str]:
             yield f"{name}: the backup has {len(parts)} partitions, this version of the hub {topic.partitions}"
 
 
+def _busy(kafka: Kafka, manifest: Manifest) -> Iterable[str]:
+    return (f"group {group}: has workers; stop the hub, then again" for group in groups_at_work(kafka, manifest.groups))
+
+
 def _not_new(kafka: Kafka) -> Iterable[str]:
     """A topic that was emptied is not new: its next record would not be number 0."""
-    admin = clients.administrator(kafka)
-    for topic in TOPICS.values():
-        name = topic_on_wire(kafka.prefix, topic.name)
-        try:
-            ends = log_ends(admin, [TopicPartition(name, number) for number in range(topic.partitions)])
-        except Retry as error:
-            yield f"{name}: {error.detail}; delete and make it again: `samenloop topics apply`"
-            continue
+    with Window(kafka) as window:
+        logs = {topic_on_wire(kafka.prefix, name): window.ends(name) for name in TOPICS}
+    for name, ends in logs.items():
         if any(ends.values()):
             yield f"{name}: is not new, its log ends at {sum(ends.values())}; delete it, then `samenloop topics apply`"
-
-
-def _busy(kafka: Kafka, manifest: Manifest) -> Iterable[str]:
-    admin: Any = clients.administrator(kafka)
-    names = [group_on_wire(kafka.prefix, group) for group in manifest.groups]
-    try:
-        asked = admin.describe_consumer_groups(names, request_timeout=_ASK_SECONDS) if names else {}
-        for name, future in asked.items():
-            if future.result(_ASK_SECONDS).state not in _IDLE:
-                yield f"group {name}: has workers; stop the hub, then again"
-    except (KafkaException, TimeoutError) as error:
-        raise Retry("kafka.unavailable", f"groups could not be read: {error}") from error

@@ -15,7 +15,7 @@ _SCHEMA: Final = fastavro.parse_schema(
     {
         "type": "record",
         "name": "Record",
-        "namespace": "nl.samenloop.backup.v1",
+        "namespace": "samenloop.backup",
         "fields": [
             {"name": "offset", "type": "long"},
             {"name": "timestamp", "type": "long"},

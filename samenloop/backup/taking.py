@@ -9,11 +9,11 @@ from pathlib import Path
 
 from samenloop import clock
 from samenloop.backup.containers import write_records
-from samenloop.backup.cut import Cut, find_cut
 from samenloop.backup.manifest import FORMAT, REGISTRY, Manifest, Part, Position, write_manifest
 from samenloop.backup.schemas import Export
 from samenloop.contract.topics import TOPICS
 from samenloop.errors import BadSettings
+from samenloop.kafka.cut import Cut, find_cut
 from samenloop.kafka.reader import TopicReader
 from samenloop.settings import Hub
 from samenloop.stage import Record
@@ -26,7 +26,7 @@ def take_backup(
 ) -> Manifest:
     """Write a backup of *hub* into *folder*, which must be new or empty.
 
-    It is of one moment (`samenloop.backup.cut`), committed records only, and held in memory by the block. Raises Retry
+    It is of one moment (`samenloop.kafka.cut`), committed records only, and held in memory by the block. Raises Retry
     when Kafka or the registry is away or the hub is never at rest, BadSettings for a folder that is not empty.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):

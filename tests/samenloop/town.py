@@ -44,7 +44,7 @@ class Town:
         (port,) = free_ports(1)
         self.file = furnish(folder, bootstrap="", registry_url="", feed_url="http://127.0.0.1:9", edge_port=port)
         self.said: deque[str] = deque(maxlen=200)
-        self.supervisor: Supervisor | None = None
+        self.restarts = 0
 
     def settle(self) -> None:
         """Write the settings for the stack as it is now; make users, rights, schemas and topics."""

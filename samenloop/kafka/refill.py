@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
-from samenloop.backup.layout import Run, portions
 from samenloop.contract.topics import Topic
 from samenloop.errors import BadSettings, Retry
 from samenloop.kafka import clients
+from samenloop.kafka.layout import Run, portions
 from samenloop.kafka.names import topic_on_wire, transactional_id
 from samenloop.kafka.reader import log_ends
 from samenloop.settings import Kafka
 
 _SECONDS: Final = 60
+_PAUSE_SECONDS: Final = 0.005
 _FILLER: Final = b"filler"
 _LONG_AGO_MS: Final = 1
 """Time of fillers: no search by time finds one, and none keeps a segment longer."""
@@ -32,47 +34,60 @@ class Refill:
         self._bound: Producer = clients.transactional_producer(patient, transactional_id(kafka.prefix, "restore", "0"))
         self._admin: Any = clients.administrator(kafka)
         self._wrong: list[str] = []
+        self._next: dict[int, int] = {}
         with _told("a transaction could not be begun"):
             self._bound.init_transactions(_SECONDS)
 
     def refill(self, topic: Topic, partitions: Mapping[int, Iterator[Run]], ends: Mapping[int, int]) -> None:
         """Write all runs of *topic*, one of each partition at a time, so that few transactions serve many."""
         name = topic_on_wire(self._kafka.prefix, topic.name)
-        start: dict[int, int] = {}
+        self._next = dict.fromkeys(partitions, 0)
+        starts: dict[int, int] = {}
         left = dict(partitions)
         while left:
             now = {number: run for number, runs in left.items() if (run := next(runs, None)) is not None}
             left = {number: left[number] for number in now}
-            start |= {number: run.gap for number, run in now.items() if not run.records and number not in start}
-            for number in now:
-                start.setdefault(number, 0)
+            starts |= {number: run.gap for number, run in now.items() if not run.records}
             with _told(f"{name} could not be written"):
                 self._round(name, now)
         if topic.cleanup == "delete":
-            self._forget(name, {number: gap for number, gap in start.items() if gap})
+            self._forget(name, starts)
         self._check(name, ends)
 
     def _round(self, name: str, now: Mapping[int, Run]) -> None:
+        """Write what ends nothing, then what ends with a transaction, then gaps: each where the last one ended."""
+        ending = {number: run for number, run in now.items() if run.gap == 1 and run.records}
         for number, run in now.items():
-            if run.gap != 1 or not run.records:
+            if number not in ending:
                 self._write(self._plain, name, number, run)
-                if run.gap == 1:  # the very start of a topic whose start is moved behind it afterwards
+                if run.gap == 1:  # the very start of a topic, whose start is moved behind it afterwards
                     self._fill(self._plain, name, number, 1)
         self._flush(self._plain)
-        ending = {number: run for number, run in now.items() if run.gap == 1 and run.records}
         if ending:
             self._bound.begin_transaction()
             for number, run in ending.items():
                 self._write(self._bound, name, number, run)
             self._flush(self._bound)
             self._bound.commit_transaction(_SECONDS)
+            self._ended(name, ending)
         for number, run in now.items():
-            if run.gap > 1:
-                for portion in portions(run.gap):
-                    self._bound.begin_transaction()
-                    self._fill(self._bound, name, number, portion - 1)
-                    self._flush(self._bound)  # aborting would drop what was not sent
-                    self._bound.abort_transaction(_SECONDS)
+            for portion in portions(run.gap) if run.gap > 1 else ():
+                self._bound.begin_transaction()
+                self._fill(self._bound, name, number, portion - 1)
+                self._flush(self._bound)  # aborting would drop what was not sent
+                self._bound.abort_transaction(_SECONDS)
+                self._ended(name, [number])
+
+    def _ended(self, name: str, numbers: Collection[int]) -> None:
+        """Wait for the end of a transaction in its partitions: the coordinator writes it after it has answered."""
+        for number in numbers:
+            self._next[number] += 1
+        until = time.monotonic() + _SECONDS
+        asked = [TopicPartition(name, number) for number in numbers]
+        while any(end < self._next[number] for number, end in log_ends(self._admin, asked).items()):
+            if time.monotonic() > until:
+                raise Retry("restore.failed", f"{name}: a transaction did not end in {_SECONDS} s")
+            time.sleep(_PAUSE_SECONDS)
 
     def _write(self, producer: Producer, name: str, number: int, run: Run) -> None:
         for record in run.records:
@@ -89,10 +104,12 @@ class Refill:
                 "on_delivery": told,
             }
             _patiently(producer, name, number, record.value, settings)
+        self._next[number] += len(run.records)
 
     def _fill(self, producer: Producer, name: str, number: int, count: int) -> None:
         for _ in range(count):
             _patiently(producer, name, number, b"", {"key": _FILLER, "timestamp": _LONG_AGO_MS})
+        self._next[number] += count
 
     def _flush(self, producer: Producer) -> None:
         if left := producer.flush(_SECONDS):
