@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from samenloop import __version__
-from samenloop.cli.options import Config, codec_of, hub_of
-from samenloop.errors import BadSettings, SamenloopError
+from samenloop.cli.options import Config, codec_of, hub_of, settings_of
+from samenloop.credentials import signed_in, source_principal
+from samenloop.errors import BadSettings, Retry, SamenloopError
 from samenloop.serving import LIVE_SECONDS, NEEDS, POLL_SECONDS, Health, Server
 from samenloop.settings import Hub
 from samenloop.supervisor import REFUSED
@@ -48,13 +49,14 @@ def source(*names: str, config: Config = None) -> int:
     names
         Names of sources in the settings; all of them when none is given.
     """
-    hub = hub_of(config)
+    hub = settings_of(config)
     chosen = names or tuple(hub.sources)
     if not chosen:
         raise BadSettings(["sources: there is none in the settings, so there is nothing to run"])
     _known(chosen, list(hub.sources), "sources of the settings")
     if len(chosen) > 1:
         return _apart("source", chosen, config)
+    hub = signed_in(hub, source_principal(chosen[0]))
     with _process(hub, chosen[0], "source", live_seconds=POLL_SECONDS) as life:
         from samenloop.source_pump import run_source
 
@@ -83,7 +85,7 @@ def _view(name: str, config: Path | None) -> int:
 
     with suppress(OSError, AttributeError):
         os.nice(VIEW_NICENESS)
-    hub = hub_of(config)
+    hub = hub_of(config, name)
     with _process(hub, name, "view") as life:
         view = plugins.load("views", name).from_hub(hub, _codec(hub, life))
         metrics.start(processor=view.name)
@@ -109,7 +111,7 @@ def conservation(*, config: Config = None) -> int:
 
     Shows records that are not accounted for as metrics; joins no group, changes nothing.
     """
-    hub = hub_of(config)
+    hub = hub_of(config, "conservation")
     with _process(hub, "conservation", "conservation", live_seconds=POLL_SECONDS) as life:
         from samenloop.conservation_watch import run_watch
 
@@ -122,7 +124,7 @@ def lag_exporter(*, config: Config = None) -> int:
 
     Joins no group, changes nothing; goes on while Kafka or the registry is away.
     """
-    hub = hub_of(config)
+    hub = hub_of(config, "lag-exporter")
     with _process(hub, "lag-exporter", "lag-exporter", live_seconds=POLL_SECONDS) as life:
         from samenloop.lag_exporter import run_lag_exporter
 
@@ -135,7 +137,7 @@ def probe(*, config: Config = None) -> int:
 
     The plan is the hub's own and RESTRICTED: no partner ever sees it, and it leads to no finding.
     """
-    hub = hub_of(config)
+    hub = hub_of(config, "probe")
     with _process(hub, "probe", "probe", live_seconds=POLL_SECONDS) as life:
         from samenloop.probe import run_probe
 
@@ -147,7 +149,7 @@ def edge(*, config: Config = None) -> int:
     """Run the hub's HTTP side; any number of them may run side by side, each with its own `edge.port`."""
     from samenloop import plugins
 
-    hub = hub_of(config)
+    hub = hub_of(config, "edge")
     serve = plugins.load("edge", "server")
     with _process(hub, "edge", "edge") as life:
 
@@ -165,12 +167,12 @@ def _stages(kind: Literal["stream", "sink"], names: Sequence[str], slot: str, co
     from samenloop import metrics, plugins
 
     group: Literal["stages", "sinks"] = "stages" if kind == "stream" else "sinks"
-    hub = hub_of(config)
     known = [*plugins.names(group), *(plugins.names("views") if kind == "stream" else ())]
     chosen = tuple(names) or tuple(known)
     _known(chosen, known, f"{group} and views" if kind == "stream" else group)
     if len(chosen) > 1:
         return _apart(kind, chosen, config, slot)
+    hub = hub_of(config, chosen[0])
     with _process(hub, chosen[0], "stage") as life:
         from samenloop.kafka import run_stage
 
@@ -262,6 +264,7 @@ def _process(hub: Hub, name: str, kind: str, *, live_seconds: float = LIVE_SECON
     threading.Thread(target=_tell_stopping, args=(stop, log), name="stopping", daemon=True).start()
     health.when_ready(lambda: log.info("process.ready", "The process is ready.", address=server.address))
     try:
+        _greet(hub)
         yield _Life(stop, health)
     except SamenloopError as error:
         log.error("process.failed", "The process ends: it cannot work so.", problem=str(error))
@@ -281,3 +284,13 @@ def _in_force(hub: Hub) -> dict[str, object]:
     """Return what differs from the defaults; secrets are masked by type here and by name in the log."""
     shown = hub.model_dump(mode="json", exclude_defaults=True, exclude={"sources"})
     return shown | {"sources": sorted(hub.sources)}
+
+
+def _greet(hub: Hub) -> None:
+    """Refuse to start where a password or certificate is wrong; a client would try it for ever. Raises BadSettings."""
+    if hub.kafka.security_protocol == "PLAINTEXT":
+        return
+    from samenloop.kafka.refusals import shake_hands
+
+    with suppress(Retry):  # a Kafka that is away may come back
+        shake_hands(hub.kafka)

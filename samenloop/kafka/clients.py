@@ -7,10 +7,11 @@ only (static ones orphan partitions), no reset of positions (nothing may be skip
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 from weakref import WeakValueDictionary
 
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Consumer, KafkaError, Producer
 from confluent_kafka.admin import AdminClient
 
 from samenloop import metrics
@@ -101,20 +102,26 @@ def reader(
     return Consumer(settings, logger=_logger())
 
 
-def onlooker(kafka: Kafka, group: str) -> Consumer:
-    """Return a consumer that never joins *group* (its full name) and only asks for its committed positions."""
+def onlooker(kafka: Kafka, group: str, *, stable: bool = False) -> Consumer:
+    """Return a consumer that never joins *group* (its full name) and only asks for its committed positions.
+
+    A *stable* answer waits for the transaction that is moving a position.
+    """
     settings = {
         **_connection(kafka, f"{kafka.prefix}onlooker"),
         "group.id": group,
         "enable.auto.commit": False,
-        "isolation.level": "read_uncommitted",  # does not wait for the transaction that is moving the positions
+        "isolation.level": "read_committed" if stable else "read_uncommitted",
     }
     return Consumer(settings, logger=_logger())
 
 
-def administrator(kafka: Kafka) -> AdminClient:
-    """Return a client for topics, groups and log ends."""
-    return AdminClient(_connection(kafka, f"{kafka.prefix}admin"), logger=_logger())
+def administrator(kafka: Kafka, *, on_error: Callable[[KafkaError], object] | None = None) -> AdminClient:
+    """Return a client for topics, groups, rights and log ends; *on_error* hears of connections when it is polled."""
+    settings = _connection(kafka, f"{kafka.prefix}admin")
+    if on_error is not None:
+        settings["error_cb"] = on_error
+    return AdminClient(settings, logger=_logger())
 
 
 class _Producer(Producer):
@@ -141,7 +148,9 @@ metrics.at_scrape(_show_queues)
 def _connection(kafka: Kafka, client_id: str) -> dict[str, Any]:
     password = kafka.sasl_password.get_secret_value() if kafka.sasl_password else None
     optional = {
-        "ssl.ca.location": str(kafka.ssl_ca_location) if kafka.ssl_ca_location else None,
+        "ssl.ca.location": kafka.ssl_ca_location and str(kafka.ssl_ca_location),
+        "ssl.certificate.location": kafka.ssl_certificate_location and str(kafka.ssl_certificate_location),
+        "ssl.key.location": kafka.ssl_key_location and str(kafka.ssl_key_location),
         "sasl.mechanism": kafka.sasl_mechanism,
         "sasl.username": kafka.sasl_username,
         "sasl.password": password,

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import (
+    Consumer,
+    ConsumerGroupState,
+    ConsumerGroupTopicPartitions,
+    KafkaError,
+    KafkaException,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient
 
 from samenloop.contract.topics import TOPICS, Topic
@@ -19,6 +26,7 @@ from samenloop.settings import Kafka
 
 _ASK_SECONDS = 2.0
 _PATIENCE_SECONDS = 30.0
+_IDLE = (ConsumerGroupState.EMPTY, ConsumerGroupState.DEAD)
 _SOON = {
     KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
     KafkaError.COORDINATOR_NOT_AVAILABLE,
@@ -114,6 +122,31 @@ def begin_at_zero(admin: AdminClient, kafka: Kafka, group: str, inputs: Sequence
     _asked(lambda: _all_altered(admin, request))
     topics = sorted({p.topic for p in unknown})
     return [f"{full_group}: starts at offset 0 of {', '.join(topics)}"]
+
+
+def groups_at_work(kafka: Kafka, groups: Collection[str]) -> list[str]:
+    """Return those of *groups* (names of stages and sinks) that have workers. Raises Retry."""
+    admin: Any = clients.administrator(kafka)
+    names = {group_on_wire(kafka.prefix, group): group for group in groups}
+    try:
+        asked = admin.describe_consumer_groups(list(names), request_timeout=_PATIENCE_SECONDS) if names else {}
+        return [names[name] for name, future in asked.items() if future.result(_PATIENCE_SECONDS).state not in _IDLE]
+    except (KafkaException, TimeoutError) as error:
+        raise Retry("kafka.unavailable", f"groups could not be read: {error}") from error
+
+
+def set_positions(kafka: Kafka, group: str, positions: Mapping[tuple[str, int], int]) -> None:
+    """Let *group* go on at these offsets, by topic (catalogue name) and partition.
+
+    Raises Retry when the group has workers, or Kafka does not take it.
+    """
+    admin = clients.administrator(kafka)
+    places = [TopicPartition(topic_on_wire(kafka.prefix, topic), n, at) for (topic, n), at in positions.items()]
+    request = ConsumerGroupTopicPartitions(group_on_wire(kafka.prefix, group), places)
+    try:
+        _asked(lambda: _all_altered(admin, request))
+    except (KafkaException, TimeoutError) as error:
+        raise Retry("kafka.unavailable", f"positions of {group} could not be set: {error}") from error
 
 
 def committed_offsets(kafka: Kafka, group: str, partitions: Sequence[TopicPartition]) -> dict[tuple[str, int], int]:

@@ -1,0 +1,256 @@
+"""The hub on a Kafka with TLS, SCRAM and an authorizer: what is needed works, all else is refused; and backup."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from pydantic import SecretStr
+
+from samenloop.backup import read_backup
+from samenloop.cli.tree import run
+from samenloop.contract.registry import Registry
+from samenloop.contract.topics import INTERNAL, TOPICS
+from samenloop.errors import BadSettings
+from samenloop.kafka import clients, read_topic
+from samenloop.kafka.access import GROUPS, Access, accesses
+from samenloop.kafka.authorize import Authorizer
+from samenloop.kafka.names import group_on_wire, topic_on_wire, transactional_id
+from samenloop.kafka.refusals import NOT_ALLOWED, shake_hands
+from samenloop.localstack import LocalStack
+from samenloop.localstack.certificates import Authority
+from samenloop.receiver import Receiver
+from samenloop.settings import Kafka
+from tests.samenloop.town import SOURCES, Town
+
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(900)]
+CATALOGUE = {**TOPICS, **INTERNAL}
+PREFIX = "town."
+_SECONDS = 30.0
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
+    """Two weeks of the town, played by processes that each sign in as themselves; they have ended since."""
+    folder = tmp_path_factory.mktemp("town")
+    with LocalStack(tmp_path_factory.mktemp("secure-stack"), secure=True) as stack, Receiver() as receiver:
+        town = Town(folder, stack, receiver)
+        town.settle()
+        town.register()
+        town.subscribe()
+        with town.running() as supervisor:
+            for week in (1, 2):
+                town.week(week)
+                town.wait(lambda week=week: sum(town.finals().values()) >= week)  # type: ignore[misc]
+            town.wait(lambda: all(status.state == "ready" for status in supervisor.status.values()))
+            town.wait(lambda: list(read_topic(town.hub().kafka, "sources")))
+            town.restarts = sum(status.restarts for status in supervisor.status.values())
+        yield town
+
+
+def test_every_process_works_under_its_own_principal(town: Town) -> None:
+    """Source to receipt, the edge, the view and the account: none needed more rights than its row has."""
+    assert town.finals()
+    assert set(town.finals().values()) == {1}
+    assert town.restarts == 0
+    assert town.receiver.ids >= {str(alert) for alert in town.finals()}
+
+
+@pytest.mark.parametrize("principal", list(accesses(SOURCES)))
+def test_every_principal_is_refused_everything_else(town: Town, principal: str) -> None:
+    """Writing and reading each topic, and each group and slot, that its row does not name: Kafka says no to all."""
+    row = accesses(SOURCES)[principal]
+    kafka = town.hub(principal).kafka
+
+    assert _writes_refused(kafka, [topic for topic in CATALOGUE if topic not in row.writes]) == set()
+    assert _reads_refused(kafka, [topic for topic in CATALOGUE if topic not in row.reads]) == set()
+    assert _groups_allowed(kafka) == {*row.joins, *row.looks_at_groups}
+    assert _slot_refused(kafka, row)
+
+
+def _writes_refused(kafka: Kafka, topics: list[str]) -> set[str]:
+    """Return the topics that were not refused."""
+    refused: set[str] = set()
+    producer: Producer = clients.plain_producer(kafka, give_up_seconds=_SECONDS)
+    for topic in topics:
+
+        def told(error: KafkaError | None, _: Any, topic: str = topic) -> None:
+            if error is not None and error.code() in NOT_ALLOWED:
+                refused.add(topic)
+
+        producer.produce(topic_on_wire(PREFIX, topic), b"x", b"x", on_delivery=told)
+    producer.flush(_SECONDS)
+    return set(topics) - refused
+
+
+def _reads_refused(kafka: Kafka, topics: list[str]) -> set[str]:
+    """Return the topics that were not refused."""
+    left = {topic_on_wire(PREFIX, topic) for topic in topics}
+    consumer: Consumer = clients.reader(kafka)
+    try:
+        for name in sorted(left):  # one at a time: a client forgets what it was refused before
+            consumer.assign([TopicPartition(name, 0, OFFSET_BEGINNING)])
+            for _ in range(int(_SECONDS / 0.1)):
+                messages = consumer.consume(1, 0.1)
+                if any(m.error() is None or m.error().code() == KafkaError._PARTITION_EOF for m in messages):
+                    break
+                if any(m.error() is not None and m.error().code() in NOT_ALLOWED for m in messages):
+                    left.discard(name)
+                    break
+    finally:
+        consumer.close()
+    return left
+
+
+def _groups_allowed(kafka: Kafka) -> set[str]:
+    asked: dict[str, Any] = clients.administrator(kafka).describe_consumer_groups(
+        [group_on_wire(PREFIX, group) for group in GROUPS], request_timeout=_SECONDS
+    )
+    allowed = set()
+    for group in GROUPS:
+        try:
+            asked[group_on_wire(PREFIX, group)].result(_SECONDS)
+            allowed.add(group)
+        except KafkaException as error:
+            assert error.args[0].code() in NOT_ALLOWED
+    return allowed
+
+
+def _slot_refused(kafka: Kafka, row: Access) -> bool:
+    """Whether the transactions of another are refused: those of `detect`, for `detect` those of `notify`."""
+    other = transactional_id(PREFIX, "notify" if row.principal == "detect" else "detect", "9")
+    producer: Producer = clients.transactional_producer(kafka, other)
+    try:
+        producer.init_transactions(_SECONDS)
+    except KafkaException as error:
+        return error.args[0].code() in NOT_ALLOWED
+    return False
+
+
+def _wrong(town: Town, folder: Path) -> dict[str, tuple[Kafka, str]]:
+    edge, stranger = town.hub("edge").kafka, Authority(folder)
+    own = stranger.issue("admin")
+    return {
+        "wrong password": (
+            edge.model_copy(update={"sasl_password": SecretStr("wrong")}),
+            "does not know user town.edge with this password",
+        ),
+        "no TLS": (
+            Kafka(bootstrap_servers=edge.bootstrap_servers),
+            "Kafka speaks TLS there; expected SASL_SSL or SSL",
+        ),
+        "a foreign authority": (
+            edge.model_copy(update={"ssl_ca_location": stranger.certificate}),
+            "the certificate of Kafka is not signed by this authority",
+        ),
+        "a certificate of a foreign authority": (
+            town.admin.model_copy(
+                update={"ssl_certificate_location": own / "user.crt", "ssl_key_location": own / "user.key"}
+            ),
+            "Kafka does not trust who signed our certificate",
+        ),
+        "no certificate": (
+            town.admin.model_copy(update={"ssl_certificate_location": None, "ssl_key_location": None}),
+            "Kafka wants a client certificate there",
+        ),
+    }
+
+
+def test_strangers_are_told_why(town: Town, tmp_path: Path) -> None:
+    """Wrong password, no TLS, foreign authorities, no certificate: each is a sentence that names the setting."""
+    for kafka, words in _wrong(town, tmp_path).values():
+        with pytest.raises(BadSettings, match=r"^kafka\.") as caught:
+            shake_hands(kafka)
+
+        assert words in str(caught.value)
+        assert "wrong" not in str(caught.value).replace("wrong version", "")
+
+
+def test_a_process_with_a_wrong_password_does_not_start(town: Town, tmp_path: Path, capsys: Any) -> None:
+    """It ends with code 2, and its command says the sentence; the password is nowhere."""
+    shutil.copytree(town.credentials, tmp_path / "credentials")
+    (tmp_path / "credentials/operator/password").write_text("geheim-maar-fout")
+    settings = town.file.read_text().replace(str(town.credentials), str(tmp_path / "credentials"))
+    other = town.file.with_name("wrong.yaml")
+    other.write_text(settings)
+
+    code = run(["partners", "list", "--config", str(other)])
+
+    said = capsys.readouterr()
+    assert code == 2
+    assert "Kafka does not know user town.operator with this password" in said.err
+    assert "geheim" not in said.out + said.err
+
+
+def test_the_registry_is_spoken_to_over_tls_only(town: Town, tmp_path: Path) -> None:
+    """Its certificate is checked against the authority of the settings."""
+    settings = town.hub().registry
+    foreign = settings.model_copy(update={"ssl_ca_location": Authority(tmp_path).certificate})
+
+    assert Registry(settings).level() == "FULL_TRANSITIVE"
+    with pytest.raises(BadSettings, match=r"registry\.ssl_ca_location"):
+        Registry(foreign).level()
+
+
+def test_rights_are_brought_to_the_table(town: Town) -> None:
+    """What is lacking and what is beyond is shown and mended; a second time there is nothing to do."""
+    authorizer = Authorizer(town.admin, accesses(SOURCES).values())
+    assert not authorizer.differences().lacking
+    assert not authorizer.differences().beyond
+    fewer = Authorizer(town.admin, accesses(SOURCES[:1]).values())
+    strangers = fewer.differences().strangers
+
+    some = list(strangers)[:2]
+    authorizer.withdraw(some)
+
+    assert len(strangers) > 5, "a source that the settings do not know keeps its rights, and is shown"
+    town.wait(lambda: set(authorizer.differences().lacking) == set(some))
+    authorizer.grant(some)
+    town.wait(lambda: not authorizer.differences().lacking)
+
+
+def test_everything_deleted_and_restored(town: Town, tmp_path: Path, capsys: Any) -> None:
+    """Kafka and registry are gone and new; restored, every record is where it was, the hub verifies and goes on.
+
+    Nothing that was told is told again, and a backup is refused by topics that are not new.
+    """
+    command = lambda *words: run([*words, "--config", str(town.file)])  # noqa: E731
+    backup = str(tmp_path / "backup")
+    assert command("backup", backup) == 0
+    before, finals, told = _everything(town), town.finals(), len(town.receiver.messages)
+    assert command("restore", backup) == 2
+    assert "is not new" in capsys.readouterr().err
+
+    town.stack.stop()
+    town.stack.start()
+    town.settle()
+    assert command("restore", backup) == 0
+
+    assert _everything(town) == before
+    assert read_backup(Path(backup)).records == sum(map(len, before.values()))
+    with town.running() as supervisor:
+        town.wait(lambda: supervisor.ready)
+        capsys.readouterr()
+        assert command("verify", "--json") == 0
+        assert json.loads(capsys.readouterr().out)["holds"] is True
+        assert town.finals() == finals
+        assert len(town.receiver.messages) == told
+        town.week(3)
+        town.wait(lambda: len(town.finals()) > len(finals))
+    assert set(town.finals().values()) == {1}
+
+
+def _everything(town: Town) -> dict[str, list[Any]]:
+    kafka = town.hub().kafka
+    return {
+        topic: sorted(
+            (r.partition, r.offset, r.key, r.value or b"", r.value is None, r.headers, r.timestamp_ms)
+            for r in read_topic(kafka, topic)
+        )
+        for topic in TOPICS
+    }
