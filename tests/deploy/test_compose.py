@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import yaml
 
+from samenloop import plugins
 from samenloop.cli import COMMANDS
 from samenloop.cli.up import parts_of
 from samenloop.settings import Hub, load_hub, variables
 from samenloop.source import Context
 from samenloop.supervisor import STOP_SECONDS
-from samenloop import plugins
 from tests.deploy.composed import COMPOSE, DEPLOY, document, mounts, processes
 
 SCRIPTS = Path(sys.executable).parent
@@ -161,7 +161,16 @@ def test_kafka_is_set_as_the_one_the_tests_run_on() -> None:
     )
     given = SERVICES["kafka"]["environment"]
     here = {name.removeprefix("KAFKA_").lower().replace("_", "."): text for name, text in given.items()}
-    decisive = re.compile(r"replication\.factor|min\.isr|insync|auto\.create|rebalance\.delay|session\.timeout|abort\.timed")
+    words = (
+        "replication.factor",
+        "min.isr",
+        "insync",
+        "auto.create",
+        "rebalance.delay",
+        "session.timeout",
+        "abort.timed",
+    )
+    decisive = re.compile("|".join(map(re.escape, words)))
     version = re.search(r"kafka_2.13</artifactId>\s*<version>([^<]+)", (DEPLOY / "local" / "pom.xml").read_text())
     registry = re.search(r"<registry.version>([^<]+)", (DEPLOY / "local" / "pom.xml").read_text())
 
