@@ -54,7 +54,7 @@ class Filling:
         hub = self._hub
         try:
             # a codec belongs to one thread
-            codec = Codec.from_registry(hub.registry.url, hub.kafka.prefix, host=hub.hub.schema_host)
+            codec = Codec.from_registry(hub.registry, hub.kafka.prefix, host=hub.hub.schema_host)
             self._follower = Follower(
                 hub.kafka,
                 codec,

@@ -57,10 +57,20 @@ class Kafka(Model):
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_SSL", "SASL_PLAINTEXT"] = Field(
         "PLAINTEXT", description="as librdkafka names it"
     )
-    ssl_ca_location: File | None = Field(None, description="certificate authority, PEM")
-    sasl_mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"] | None = Field(None, description="with SASL")
-    sasl_username: str | None = Field(None, description="with SASL")
-    sasl_password: SecretStr | None = Field(None, description="with SASL; better in the environment")
+    credentials_dir: File | None = Field(
+        None,
+        description="a folder for each principal (`consolidate`, `source-town`) with its `password`, or its `user.crt`"
+        " and `user.key`: every process takes its own",
+    )
+    ssl_ca_location: File | None = Field(None, description="certificate authority, PEM; default: the system's")
+    ssl_certificate_location: File | None = Field(None, description="client certificate for mutual TLS, PEM")
+    ssl_key_location: File | None = Field(None, description="its private key, PEM")
+    sasl_mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"] | None = Field(
+        None, description="with SASL; default: SCRAM-SHA-512"
+    )
+    sasl_username: str | None = Field(None, description="with SASL; goes before credentials_dir")
+    sasl_password: SecretStr | None = Field(None, description="with SASL; better in a file or the environment")
+    sasl_password_file: File | None = Field(None, description="file with the password instead")
     session_timeout_seconds: int = Field(8, ge=6, le=60, description="a worker silent for so long loses its partitions")
     transaction_timeout_seconds: int = Field(10, ge=5, le=60, description="an open transaction is ended by the broker")
     watchdog_seconds: int = Field(
@@ -75,6 +85,10 @@ class Registry(Model):
     """How to reach the schema registry."""
 
     url: str = Field("http://127.0.0.1:8081/apis/ccompat/v7", description="Confluent-compatible API")
+    ssl_ca_location: File | None = Field(None, description="certificate authority, PEM; default: the system's")
+    username: str | None = Field(None, description="of HTTP basic authentication")
+    password: SecretStr | None = Field(None, description="with it; better in a file or the environment")
+    password_file: File | None = Field(None, description="file with the password instead")
 
 
 class Identity(Model):

@@ -57,6 +57,8 @@ COMMANDS = (
     Command("dead-letters replay", "dead_letters:replay", "Offer such records again, and say what came of it."),
     Command("dead-letters discard", "dead_letters:discard", "Note that such records need nothing more, and why."),
     Command("topics apply", "kafka:apply", "Create the topics that are missing, with their settings."),
+    Command("access list", "access:list_", "Show which process may do what on Kafka: its principal and rights."),
+    Command("access apply", "access:apply", "Give every principal the rights it needs, on a Kafka with an authorizer."),
     Command("schemas check", "kafka:check", "Check the schemas against their earlier versions, and the registry's."),
     Command("schemas register", "kafka:register", "Register the schemas in the registry."),
     Command("config check", "config:check", "Show the settings in force, secrets masked, or every problem in them."),
@@ -71,6 +73,7 @@ GROUPS = {
     "subscriptions": "Who is told what, and where.",
     "dead-letters": "Records that were set aside.",
     "topics": "The topics on Kafka.",
+    "access": "Who may do what on Kafka.",
     "schemas": "The contract's schemas.",
     "config": "The settings.",
 }

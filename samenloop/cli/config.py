@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 
-from samenloop.cli.options import Config, Json, hub_of
+from samenloop import credentials
+from samenloop.cli.options import Config, Json, settings_of
 from samenloop.cli.output import emit, say
 from samenloop.errors import BadSettings
 from samenloop.settings import Hub
@@ -15,7 +16,7 @@ def check(*, config: Config = None, json: Json = False) -> None:
     """Show the settings in force, secrets masked; or every problem in the file and the files it names."""
     import yaml
 
-    hub = hub_of(config)
+    hub = settings_of(config)
     problems = [problem for thing in _things(hub) for problem in _problems(thing)]
     if problems:
         raise BadSettings(problems)
@@ -32,6 +33,7 @@ def _things(hub: Hub) -> Iterator[Callable[[], object]]:
     from samenloop.rules import load_rules
     from samenloop.source import Context
 
+    yield lambda: credentials.check(hub)
     yield lambda: load_rules(hub.hub.rules)
     for source in hub.sources.values():
         yield lambda source=source: plugins.load("sources", source.connector)().open(  # type: ignore[misc]

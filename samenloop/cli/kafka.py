@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from samenloop.cli.options import Config, Json, hub_of, reaching
 from samenloop.cli.output import emit, say
+from samenloop.credentials import SETUP
 
 
 def apply(*, config: Config = None) -> None:
@@ -13,7 +14,7 @@ def apply(*, config: Config = None) -> None:
     """
     from samenloop.kafka import apply_topics
 
-    hub = hub_of(config)
+    hub = hub_of(config, SETUP)
     with reaching(hub):
         lines = apply_topics(hub.kafka)
     for line in lines:
@@ -48,9 +49,9 @@ def register(*, config: Config = None) -> None:
     """Register the schemas in the registry, under FULL_TRANSITIVE. Schemas that are there keep their ids."""
     from samenloop.contract.registry import register_schemas
 
-    hub = hub_of(config)
+    hub = hub_of(config, SETUP)
     with reaching(hub):
-        for line in register_schemas(hub.registry.url, hub.kafka.prefix):
+        for line in register_schemas(hub.registry, hub.kafka.prefix):
             say(line)
 
 
@@ -60,7 +61,7 @@ def _refused(config: Config) -> list[str]:
 
     hub = hub_of(config)
     with reaching(hub):
-        registry = Registry(hub.registry.url)
+        registry = Registry(hub.registry)
         return [
             f"{topic.subject(hub.kafka.prefix)}: the registry would refuse it"
             for topic in TOPICS.values()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from samenloop import credentials
 from samenloop.errors import Retry
 from samenloop.settings import Hub, load_hub
 
@@ -25,8 +26,16 @@ Json = Annotated[bool, Parameter(name="--json", negative=(), help="Print JSON fo
 Limit = Annotated[int, Parameter(name="--limit", help="Show at most so many, the newest.")]
 
 
-def hub_of(config: Path | None) -> Hub:
-    """Load the settings and set the logs up; `local: true` means the local Kafka and registry. Raises BadSettings."""
+def hub_of(config: Path | None, principal: str = credentials.OPERATOR) -> Hub:
+    """Load the settings with the credentials of *principal*, and set the logs up. Raises BadSettings.
+
+    `local: true` means the local Kafka and registry.
+    """
+    return credentials.signed_in(settings_of(config), principal)
+
+
+def settings_of(config: Path | None) -> Hub:
+    """Load the settings as `hub_of` does, without anybody's credentials: for who asks nothing of Kafka."""
     from samenloop import logs
 
     hub = load_hub(config, os.environ)
@@ -63,7 +72,7 @@ def codec_of(hub: Hub) -> Codec:
     from samenloop.contract import Codec
 
     with reaching(hub):
-        return Codec.from_registry(hub.registry.url, hub.kafka.prefix, host=hub.hub.schema_host)
+        return Codec.from_registry(hub.registry, hub.kafka.prefix, host=hub.hub.schema_host)
 
 
 @contextmanager
@@ -77,10 +86,19 @@ def reaching(hub: Hub) -> Iterator[None]:
         if error.code.startswith("registry."):
             advice = f"Is it running at {hub.registry.url}? The setting is registry.url."
         elif error.code == "kafka.unavailable":
+            _greet(hub)
             advice = f"Is Kafka running at {hub.kafka.bootstrap_servers}? The setting is kafka.bootstrap_servers."
         else:
             raise
         raise Retry(error.code, f"{_plain(error.detail)}. {advice}", after_seconds=error.after_seconds) from error
+
+
+def _greet(hub: Hub) -> None:
+    """Raise BadSettings when Kafka is there, but it or we refuse the other: that says more than "away"."""
+    from samenloop.kafka.refusals import shake_hands
+
+    with suppress(Retry):
+        shake_hands(hub.kafka)
 
 
 def _plain(detail: str) -> str:

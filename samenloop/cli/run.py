@@ -20,8 +20,9 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from samenloop.cli.options import Config, codec_of, hub_of
-from samenloop.errors import BadSettings, SamenloopError
+from samenloop.cli.options import Config, codec_of, hub_of, settings_of
+from samenloop.credentials import signed_in, source_principal
+from samenloop.errors import BadSettings, Retry, SamenloopError
 from samenloop.serving import LIVE_SECONDS, POLL_SECONDS, Health, Server
 from samenloop.settings import Hub
 from samenloop.supervisor import REFUSED
@@ -43,13 +44,14 @@ def source(*names: str, config: Config = None) -> int:
     names
         Names of sources in the settings; all of them when none is given.
     """
-    hub = hub_of(config)
+    hub = settings_of(config)
     chosen = names or tuple(hub.sources)
     if not chosen:
         raise BadSettings(["sources: there is none in the settings, so there is nothing to run"])
     _known(chosen, list(hub.sources), "sources of the settings")
     if len(chosen) > 1:
         return _apart("source", chosen, config)
+    hub = signed_in(hub, source_principal(chosen[0]))
     with _process(hub, chosen[0], live_seconds=POLL_SECONDS) as life:
         from samenloop.source_pump import run_source
 
@@ -79,7 +81,7 @@ def _view(name: str, config: Path | None) -> int:
 
     with suppress(OSError, AttributeError):
         os.nice(VIEW_NICENESS)
-    hub = hub_of(config)
+    hub = hub_of(config, name)
     with _process(hub, name) as life:
         view = plugins.load("views", name).from_hub(hub, codec_of(hub))
         metrics.start(processor=view.name)
@@ -105,7 +107,7 @@ def conservation(*, config: Config = None) -> int:
 
     Shows records that are not accounted for and dead letters that wait as metrics; joins no group, changes nothing.
     """
-    hub = hub_of(config)
+    hub = hub_of(config, "conservation")
     with _process(hub, "conservation", live_seconds=POLL_SECONDS) as life:
         from samenloop.conservation_watch import run_watch
 
@@ -117,7 +119,7 @@ def edge(*, config: Config = None) -> int:
     """Run the hub's HTTP side; any number of them may run side by side, each with its own `edge.port`."""
     from samenloop import plugins
 
-    hub = hub_of(config)
+    hub = hub_of(config, "edge")
     serve = plugins.load("edge", "server")
     with _process(hub, "edge") as life:
         serve(hub, codec_of(hub), stop=life.stop, on_turn=life.health.turn, on_ready=life.health.become_ready)
@@ -128,12 +130,12 @@ def _stages(kind: Literal["stream", "sink"], names: Sequence[str], slot: str, co
     from samenloop import metrics, plugins
 
     group: Literal["stages", "sinks"] = "stages" if kind == "stream" else "sinks"
-    hub = hub_of(config)
     known = [*plugins.names(group), *(plugins.names("views") if kind == "stream" else ())]
     chosen = tuple(names) or tuple(known)
     _known(chosen, known, f"{group} and views" if kind == "stream" else group)
     if len(chosen) > 1:
         return _apart(kind, chosen, config, slot)
+    hub = hub_of(config, chosen[0])
     with _process(hub, chosen[0]) as life:
         from samenloop.kafka import run_stage
 
@@ -201,6 +203,7 @@ def _process(hub: Hub, name: str, *, live_seconds: float = LIVE_SECONDS) -> Iter
     log.info("process.started", "The process has started.", address=server.address, python=sys.version.split()[0])
     health.when_ready(lambda: log.info("process.ready", "The process is ready.", address=server.address))
     try:
+        _greet(hub)
         yield _Life(stop, health)
     except SamenloopError as error:
         log.error("process.failed", "The process ends: it cannot work so.", problem=str(error))
@@ -208,3 +211,13 @@ def _process(hub: Hub, name: str, *, live_seconds: float = LIVE_SECONDS) -> Iter
     finally:
         log.info("process.stopped", "The process stops.")
         server.close()
+
+
+def _greet(hub: Hub) -> None:
+    """Refuse to start where a password or certificate is wrong; a client would try it for ever. Raises BadSettings."""
+    if hub.kafka.security_protocol == "PLAINTEXT":
+        return
+    from samenloop.kafka.refusals import shake_hands
+
+    with suppress(Retry):  # a Kafka that is away may come back
+        shake_hands(hub.kafka)

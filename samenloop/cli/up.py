@@ -13,7 +13,8 @@ from typing import Literal
 
 import orjson
 
-from samenloop.cli.options import Config, codec_of, hub_of, local_folder, local_key, reaching
+from samenloop import credentials
+from samenloop.cli.options import Config, codec_of, hub_of, local_folder, local_key, reaching, settings_of
 from samenloop.cli.output import say, warn
 from samenloop.settings import Hub
 from samenloop.supervisor import Part, State, Status, Supervisor, stop_on_signals
@@ -36,10 +37,11 @@ def up(*, local: bool = False, config: Config = None) -> int:
     if local:
         os.environ["SAMENLOOP_LOCAL"] = "true"  # for this process and every part of it
         say("Other commands find this Kafka with `local: true` in the settings, or SAMENLOOP_LOCAL=true.")
-    hub = hub_of(config)
+    hub = settings_of(config)
     with _local_stack(hub) if hub.local else nullcontext():
-        hub = hub_of(config)
-        _prepare(hub)
+        hub = settings_of(config)
+        credentials.check(hub, [credentials.SETUP, *(_principal(kind, name) for kind, name in _names(hub))])
+        _prepare(hub_of(config, credentials.SETUP))
         return supervise(parts_of(hub, config))
 
 
@@ -48,6 +50,15 @@ def parts_of(hub: Hub, config: Path | None) -> list[Part]:
 
     With a `metrics.port`, the parts count up from it in this order; without, each takes a free port.
     """
+    names = _names(hub)
+    ports = [hub.metrics.port + index if hub.metrics.port else 0 for index in range(len(names))]
+    return [
+        part(kind, name, config, env={"SAMENLOOP_METRICS__PORT": str(port)})
+        for (kind, name), port in zip(names, ports, strict=True)
+    ]
+
+
+def _names(hub: Hub) -> list[tuple[Kind, str]]:
     from samenloop import plugins
 
     names: list[tuple[Kind, str]] = [
@@ -59,11 +70,11 @@ def parts_of(hub: Hub, config: Path | None) -> list[Part]:
     if "edge" in hub.model_fields_set:
         names.append(("edge", ""))
     names.append(("conservation", ""))
-    ports = [hub.metrics.port + index if hub.metrics.port else 0 for index in range(len(names))]
-    return [
-        part(kind, name, config, env={"SAMENLOOP_METRICS__PORT": str(port)})
-        for (kind, name), port in zip(names, ports, strict=True)
-    ]
+    return names
+
+
+def _principal(kind: Kind, name: str) -> str:
+    return credentials.source_principal(name) if kind == "source" else name or kind
 
 
 def part(
@@ -123,7 +134,7 @@ def _prepare(hub: Hub) -> None:
 
     with reaching(hub):
         if hub.local:
-            register_schemas(hub.registry.url, hub.kafka.prefix)
+            register_schemas(hub.registry, hub.kafka.prefix)
         else:
             codec_of(hub)
         for line in apply_topics(hub.kafka):

@@ -19,6 +19,7 @@ from samenloop.contract.files import NAMESPACE, Schema
 from samenloop.contract.records import Convert
 from samenloop.contract.topics import TOPICS, Topic
 from samenloop.errors import Reject, Retry
+from samenloop.settings import Registry as RegistrySettings
 from samenloop.stage import Headers
 from samenloop.value import value
 
@@ -97,14 +98,14 @@ class Codec:
         return cls({name: number for number, name in enumerate(TOPICS, start=1)}, NoRegistry(), host=host)
 
     @classmethod
-    def from_registry(cls, url: str, prefix: str, *, host: str = DEFAULT_HOST) -> Self:
-        """Return a codec with the ids of the registry at *url*, looked up once.
+    def from_registry(cls, where: RegistrySettings | str, prefix: str, *, host: str = DEFAULT_HOST) -> Self:
+        """Return a codec with the ids of the registry of these settings, or at that address, looked up once.
 
         Raises BadSettings when a schema is not registered, Retry when the registry does not answer.
         """
         from samenloop.contract.registry import Registry  # noqa: PLC0415 - slow to import, and not needed offline
 
-        registry = Registry(url)
+        registry = Registry(where)
         return cls({name: registry.lookup(topic, prefix) for name, topic in TOPICS.items()}, registry, host=host)
 
     def encode(self, topic: str, value: Any) -> bytes:

@@ -10,6 +10,7 @@ import json
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from confluent_kafka.schema_registry import Schema as Text
 from confluent_kafka.schema_registry import SchemaRegistryClient
@@ -20,20 +21,25 @@ from samenloop.contract import files
 from samenloop.contract.files import Schema
 from samenloop.contract.topics import TOPICS, Topic
 from samenloop.errors import BadSettings, Reject, Retry
+from samenloop.settings import Registry as Settings
 
 LEVEL = "FULL_TRANSITIVE"
 _NOT_FOUND = 404
 _CONFLICT = 409
+_REFUSED = {401: "does not know this user or password", 403: "does not allow it to this user"}
 
 
 class Registry:
-    """One registry. Every method raises Retry("registry.away") when it does not answer."""
+    """One registry, by its settings or by an address that asks for nothing more.
 
-    def __init__(self, url: str, *, timeout_s: float = 10.0, retries: int = 1) -> None:
-        self.url = url
-        self._client = SchemaRegistryClient.new_client(
-            {"url": url, "timeout": timeout_s, "max.retries": retries, "retries.wait.ms": 200}
-        )
+    Every method raises Retry("registry.away") when it does not answer, BadSettings when it refuses us.
+    """
+
+    def __init__(self, where: Settings | str, *, timeout_s: float = 10.0, retries: int = 1) -> None:
+        settings = Settings(url=where) if isinstance(where, str) else where
+        self.url = settings.url
+        conf = {"timeout": timeout_s, "max.retries": retries, "retries.wait.ms": 200, **_connection(settings)}
+        self._client = SchemaRegistryClient.new_client(conf)
         weakref.finalize(self, self._client.close)
 
     def schema(self, schema_id: int) -> Schema:
@@ -100,13 +106,13 @@ class Registry:
             return str(self._client.get_compatibility(subject))
 
 
-def register_schemas(url: str, prefix: str) -> list[str]:
+def register_schemas(where: Settings | str, prefix: str) -> list[str]:
     """Register the schema of every topic, and return one line for each: subject and id.
 
     Sets FULL_TRANSITIVE first, globally and per subject. Raises BadSettings with all incompatible ones, Retry when
     the registry is away.
     """
-    registry = Registry(url)
+    registry = Registry(where)
     registry.set_level()
     lines, problems = [], []
     for topic in TOPICS.values():
@@ -123,12 +129,27 @@ def _text(topic: Topic) -> Text:
     return Text(json.dumps(files.current(topic.record.__name__)), "AVRO")
 
 
+def _connection(settings: Settings) -> dict[str, Any]:
+    conf: dict[str, Any] = {"url": settings.url}
+    if settings.ssl_ca_location is not None:
+        conf["ssl.ca.location"] = str(settings.ssl_ca_location)
+    if settings.username is not None and settings.password is not None:
+        conf["basic.auth.user.info"] = f"{settings.username}:{settings.password.get_secret_value()}"
+    return conf
+
+
 @contextmanager
 def _answers() -> Iterator[None]:
     """Translate what the client raises when the registry does not answer, or not as agreed."""
     try:
         yield
     except httpx.TransportError as error:
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            raise BadSettings(
+                ["registry.ssl_ca_location: the registry's certificate is not signed by it, or is for another host"]
+            ) from error
         raise Retry("registry.away", f"the schema registry does not answer: {type(error).__name__}") from error
     except SchemaRegistryError as error:
+        if (refused := _REFUSED.get(error.http_status_code)) is not None:
+            raise BadSettings([f"registry.username: the registry {refused}"]) from error
         raise Retry("registry.error", f"the schema registry answered {error.http_status_code}") from error

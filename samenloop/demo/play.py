@@ -71,7 +71,7 @@ def play(folder: Path, parts_of: Callable[[Hub, Path], Sequence[Part]], *, once:
         hub = load_hub(settings, {})
         topics = _prepare(hub)
         screen.say(f"Schemas registered, {topics} topics made; the hub starts")
-        codec = Codec.from_registry(hub.registry.url, hub.kafka.prefix, host=hub.hub.schema_host)
+        codec = Codec.from_registry(hub.registry, hub.kafka.prefix, host=hub.hub.schema_host)
         said: deque[str] = deque(maxlen=40)
         supervisor = Supervisor(parts_of(hub, settings), tell=lambda name, line: said.append(f"{name} | {line}"))
         rules = load_rules(hub.hub.rules)
@@ -82,7 +82,7 @@ def play(folder: Path, parts_of: Callable[[Hub, Path], Sequence[Part]], *, once:
 def _prepare(hub: Hub) -> int:
     """Register the schemas and make the topics, both at once; return how many topics there are."""
     with ThreadPoolExecutor() as pool:
-        both = [pool.submit(register_schemas, hub.registry.url, hub.kafka.prefix), pool.submit(apply_topics, hub.kafka)]
+        both = [pool.submit(register_schemas, hub.registry, hub.kafka.prefix), pool.submit(apply_topics, hub.kafka)]
         for one in both:
             one.result()
     return len(TOPICS)

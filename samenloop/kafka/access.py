@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Final
 
 from samenloop.contract.topics import INTERNAL, TOPICS
+from samenloop.credentials import OPERATOR, SETUP, source_principal
 from samenloop.kafka.names import group_on_wire, topic_on_wire
 from samenloop.value import value
 
@@ -72,7 +73,6 @@ READER: Final = "reader"
 """The group that readers outside every group name to librdkafka, which asks for its coordinator. None ever joins it."""
 GROUPS: Final = ("consolidate", "detect", "notify", "webhook", "health")
 """Every consumer group of the hub."""
-SOURCE_STEM: Final = "source-"
 _ALL: Final = tuple(TOPICS)
 _KEPT: Final = tuple(INTERNAL)
 _RESTART: Final = ("plan-changes", "restriction-reports", "alerts")
@@ -166,7 +166,7 @@ _PROCESSES: Final = (
         looks_at_groups=GROUPS,
     ),
     Access(
-        "operator",
+        OPERATOR,
         "A person at the command line: partners, subscriptions, held snapshots, dead letters, verify, status.",
         writes=(*_REPLAYED, "partners", "source-states", "dead-letter-states"),
         reads=_ALL,
@@ -181,7 +181,7 @@ _PROCESSES: Final = (
         looks_at_groups=GROUPS,
     ),
     Access(
-        "setup",
+        SETUP,
         "`samenloop topics apply`: topics, their settings, the first position of each group.",
         reads=(*_ALL, *_KEPT),  # Kafka wants Read of a topic from whoever commits a position in it
         joins=GROUPS,
@@ -199,21 +199,11 @@ _PROCESSES: Final = (
 )  # fmt: skip
 
 
-def source_principal(source: str) -> str:
-    """Return the principal of a source of the settings."""
-    return f"{SOURCE_STEM}{source}"
-
-
 def accesses(sources: Iterable[str]) -> dict[str, Access]:
     """Return what each process may do, by its principal; *sources* are the names in the settings."""
     named = [source_principal(source) for source in sources]
     rows = [*(replace(_SOURCE, principal=name, slots=(name,)) for name in named), *_PROCESSES]
     return {row.principal: row for row in rows}
-
-
-def principal_on_wire(prefix: str, principal: str) -> str:
-    """Return the user name of a principal: hubs of other prefixes on one cluster have others."""
-    return f"{prefix}{principal}"
 
 
 def rights(access: Access, prefix: str) -> list[Right]:

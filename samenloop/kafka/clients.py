@@ -7,9 +7,10 @@ only (static ones orphan partitions), no reset of positions (nothing may be skip
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Consumer, KafkaError, Producer
 from confluent_kafka.admin import AdminClient
 
 from samenloop.settings import Kafka
@@ -107,15 +108,20 @@ def onlooker(kafka: Kafka, group: str) -> Consumer:
     return Consumer(settings, logger=_logger())
 
 
-def administrator(kafka: Kafka) -> AdminClient:
-    """Return a client for topics, groups and log ends."""
-    return AdminClient(_connection(kafka, f"{kafka.prefix}admin"), logger=_logger())
+def administrator(kafka: Kafka, *, on_error: Callable[[KafkaError], object] | None = None) -> AdminClient:
+    """Return a client for topics, groups, rights and log ends; *on_error* hears of connections when it is polled."""
+    settings = _connection(kafka, f"{kafka.prefix}admin")
+    if on_error is not None:
+        settings["error_cb"] = on_error
+    return AdminClient(settings, logger=_logger())
 
 
 def _connection(kafka: Kafka, client_id: str) -> dict[str, Any]:
     password = kafka.sasl_password.get_secret_value() if kafka.sasl_password else None
     optional = {
-        "ssl.ca.location": str(kafka.ssl_ca_location) if kafka.ssl_ca_location else None,
+        "ssl.ca.location": kafka.ssl_ca_location and str(kafka.ssl_ca_location),
+        "ssl.certificate.location": kafka.ssl_certificate_location and str(kafka.ssl_certificate_location),
+        "ssl.key.location": kafka.ssl_key_location and str(kafka.ssl_key_location),
         "sasl.mechanism": kafka.sasl_mechanism,
         "sasl.username": kafka.sasl_username,
         "sasl.password": password,

@@ -12,6 +12,7 @@ from Kafka. Python's own clean-up is skipped on purpose: closing a client could 
 | 5 | the outcome of a transaction is not known | start again: its successor ends it |
 | 6 | the group went on without us | start again |
 | 7 | no valid position: topic, committed offset or records are missing | `samenloop topics apply`, or look why |
+| 8 | Kafka does not allow it to this principal | `samenloop access apply` |
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ class Exit(IntEnum):
     IN_DOUBT = 5
     LEFT_BEHIND = 6
     NO_POSITION = 7
+    NOT_ALLOWED = 8
 
 
 _SENTENCES = {
@@ -42,13 +44,15 @@ _SENTENCES = {
     Exit.IN_DOUBT: "The outcome of a transaction is not known; the process ends and rebuilds.",
     Exit.LEFT_BEHIND: "The group went on without this process; it ends and rebuilds.",
     Exit.NO_POSITION: "A topic, a committed offset or unread records are missing; `samenloop topics apply` makes them.",
+    Exit.NOT_ALLOWED: "Kafka does not allow it to this principal; `samenloop access apply` grants what is needed.",
 }
+_FOR_AN_OPERATOR = (Exit.NO_POSITION, Exit.NOT_ALLOWED)
 
 _log = get_logger("kafka")
 
 
 def leave(code: Exit, *, exc_info: bool = False, **fields: object) -> NoReturn:
     """Say why, and end the process at once with *code*."""
-    say = _log.error if code is Exit.NO_POSITION else _log.warning
+    say = _log.error if code in _FOR_AN_OPERATOR else _log.warning
     say(f"kafka.{code.name.lower()}", _SENTENCES[code], exit_code=int(code), exc_info=exc_info or None, **fields)
     os._exit(code)

@@ -28,6 +28,7 @@ from samenloop.kafka.names import group_on_wire, topic_on_wire, transactional_id
 from samenloop.kafka.positions import Positions
 from samenloop.kafka.reader import TopicReader, partitions_of
 from samenloop.kafka.records import Message, Topics
+from samenloop.kafka.refusals import NOT_ALLOWED
 from samenloop.kafka.transactions import Transactions
 from samenloop.kafka.watchdog import Heart
 from samenloop.logs import get_logger
@@ -142,6 +143,8 @@ class _Loop:
         code = error.code()
         if code in _DEAD or error.fatal():  # `fatal()` alone is False on the event that says so
             leave(Exit.LEFT_BEHIND, detail=error.str())
+        if code in NOT_ALLOWED:
+            leave(Exit.NOT_ALLOWED, detail=error.str())
         if code in _GONE:
             leave(Exit.NO_POSITION, detail=error.str())
         _log.warning("kafka.event", "Kafka reports something that heals itself.", detail=error.str())

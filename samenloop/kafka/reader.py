@@ -26,6 +26,7 @@ from samenloop.errors import Retry
 from samenloop.kafka import clients
 from samenloop.kafka.names import topic_on_wire
 from samenloop.kafka.records import Message, Topics
+from samenloop.kafka.refusals import NOT_ALLOWED, refused
 from samenloop.settings import Kafka
 from samenloop.stage import Record
 
@@ -149,7 +150,7 @@ def _at_end(message: Message, left: dict[int, int]) -> None:
         if message.offset() >= left.get(message.partition(), 0):
             left.pop(message.partition(), None)
     elif not error.retriable() and error.code() not in (KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT):
-        raise Retry("kafka.unavailable", error.str())
+        raise refused(error, message.topic() or "reading")
 
 
 def log_ends(admin: AdminClient, partitions: Collection[TopicPartition], *, committed: bool = False) -> dict[int, int]:
@@ -193,6 +194,8 @@ def partitions_of(client: AdminClient | Consumer, full_name: str) -> list[int]:
         found = client.list_topics(full_name, timeout=_ASK_SECONDS).topics[full_name]
     except KafkaException as error:
         raise Retry("kafka.unavailable", str(error.args[0])) from error
+    if found.error is not None and found.error.code() in NOT_ALLOWED:
+        raise refused(found.error, full_name)
     if found.error is not None:
         raise Retry("kafka.topic-missing", f"{full_name}: {found.error.str()}; `samenloop topics apply` creates topics")
     return sorted(found.partitions)

@@ -19,6 +19,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 from samenloop import metrics
 from samenloop.kafka.exits import Exit, leave
 from samenloop.kafka.names import topic_on_wire
+from samenloop.kafka.refusals import NOT_ALLOWED
 from samenloop.logs import get_logger
 from samenloop.stage import Output
 
@@ -116,6 +117,8 @@ class Transactions:
 
     def _abort(self, error: KafkaException, began: float) -> KafkaError:
         cause = _kafka_error(error)
+        if cause.code() in NOT_ALLOWED:
+            leave(Exit.NOT_ALLOWED, detail=str(cause))
         if cause.fatal() or not cause.txn_requires_abort():
             self._give_up(error, began)
         try:
@@ -127,6 +130,8 @@ class Transactions:
     def _give_up(self, error: KafkaException, began: float | None = None) -> NoReturn:
         """A transaction that outlived its timeout looks fenced as well, though nobody took the slot."""
         cause = _kafka_error(error)
+        if cause.code() in NOT_ALLOWED:
+            leave(Exit.NOT_ALLOWED, detail=str(cause))
         if cause.code() in (KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.UNKNOWN_TOPIC_OR_PART):
             raise error
         outlived = began is not None and time.monotonic() - began > self._timeout

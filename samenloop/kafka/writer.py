@@ -12,6 +12,7 @@ from samenloop.errors import Retry
 from samenloop.kafka import clients
 from samenloop.kafka.names import topic_on_wire, transactional_id
 from samenloop.kafka.records import Message
+from samenloop.kafka.refusals import refused
 from samenloop.kafka.transactions import Transactions
 from samenloop.kafka.watchdog import Heart
 from samenloop.settings import Kafka
@@ -62,11 +63,11 @@ def publish(kafka: Kafka, outputs: Iterable[Output]) -> None:
     Raises Retry when Kafka did not take them all: some may have been written.
     """
     producer: Producer = clients.plain_producer(kafka)
-    refused: list[str] = []
+    failed: dict[str, Retry] = {}
 
-    def told(error: KafkaError | None, _: Message) -> None:
+    def told(error: KafkaError | None, message: Message) -> None:
         if error is not None:
-            refused.append(error.str())
+            failed[message.topic()] = refused(error, message.topic())
 
     try:
         for output in outputs:
@@ -77,5 +78,7 @@ def publish(kafka: Kafka, outputs: Iterable[Output]) -> None:
         left = producer.flush(_FLUSH_SECONDS)
     except (KafkaException, BufferError) as error:
         raise Retry("kafka.unavailable", str(error)) from error
-    if refused or left:
-        raise Retry("kafka.unavailable", "; ".join(sorted(set(refused))) or f"{left} records were not acknowledged")
+    for problem in failed.values():
+        raise problem
+    if left:
+        raise Retry("kafka.unavailable", f"{left} records were not acknowledged")

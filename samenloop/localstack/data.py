@@ -15,7 +15,7 @@ from typing import IO
 from samenloop.errors import BadSettings
 
 _MARK = "local-stack.json"
-_OURS = ("kafka", "registry", "logs", "run")
+_OURS = ("kafka", "registry", "logs", "run", "tls")
 
 
 def addresses(folder: Path) -> dict[str, str] | None:
@@ -55,6 +55,11 @@ class DataFolder:
     def run(self) -> Path:
         """Filled-in settings and what the programs unpack."""
         return self.folder / "run"
+
+    @property
+    def tls(self) -> Path:
+        """Certificates and keys of a secure stack, made anew at every start."""
+        return self.folder / "tls"
 
     def open(self) -> None:
         """Claim the folder, and empty it unless its data are kept. Raises BadSettings."""

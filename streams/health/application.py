@@ -221,6 +221,8 @@ def credentials(kafka: Kafka) -> faust.SSLCredentials | faust.SASLCredentials | 
     context = None
     if kafka.security_protocol in ("SSL", "SASL_SSL"):
         context = ssl.create_default_context(cafile=str(kafka.ssl_ca_location) if kafka.ssl_ca_location else None)
+        if kafka.ssl_certificate_location is not None:
+            context.load_cert_chain(kafka.ssl_certificate_location, kafka.ssl_key_location)
     if kafka.security_protocol.startswith("SASL"):
         password = kafka.sasl_password.get_secret_value() if kafka.sasl_password else None
         return faust.SASLCredentials(

@@ -171,7 +171,7 @@ class Worker:
     def _read_topics(self, *, whole: bool) -> Counted:
         hub = self._health.hub
         if self._reader is None:  # a codec is not shared between threads
-            self._reader = Codec.from_registry(hub.registry.url, hub.kafka.prefix, host=hub.hub.schema_host)
+            self._reader = Codec.from_registry(hub.registry, hub.kafka.prefix, host=hub.hub.schema_host)
         since = None if whole else clock.now() - WINDOW
         return count_again(hub.kafka, self._reader, self._health.now(), since=since)
 
