@@ -1,8 +1,8 @@
 """Writes the Strimzi resources that follow from declarations in the code: ``python -m deploy.kubernetes``.
 
-`base/topics.yaml` has a KafkaTopic for each topic of the catalogue, `base/users.yaml` a KafkaUser for each principal with
-its rights. A test compares them with what is committed, so a cluster cannot differ from what the hub's own tools make.
-With names of sources (``python -m deploy.kubernetes town water-board``) it prints their users, for an overlay.
+`base/topics.yaml` has a KafkaTopic for each topic of the catalogue, `base/users.yaml` a KafkaUser for each principal
+with its rights. A test compares them with what is committed, so a cluster cannot differ from what the hub's own tools
+make. With names of sources (``python -m deploy.kubernetes town water-board``) it prints their users, for an overlay.
 """
 
 from __future__ import annotations
