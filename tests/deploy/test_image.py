@@ -10,9 +10,10 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+import yaml
 
 from samenloop.settings import load_hub, variables
-from tests.deploy.composed import DEPLOY, DOCKERFILE, image_environment, image_healthcheck, instructions
+from tests.deploy.composed import DEPLOY, DOCKERFILE, document, image_environment, image_healthcheck, instructions
 
 REPOSITORY = DEPLOY.parent
 SCRIPTS = Path(sys.executable).parent
@@ -61,6 +62,16 @@ def test_the_build_gets_all_it_needs_and_no_secret() -> None:
     assert [path for path in needed if not any(path == one or path.startswith(f"{one}/") for one in allowed)] == []
     outside = (".git/config", ".venv/bin/python", "deploy/secrets/master.key", "deploy/hub.env", "deploy/hub.yaml")
     assert [path for path in outside if any(fnmatch(path, one) or path.startswith(f"{one}/") for one in allowed)] == []
+
+
+def test_one_version_everywhere() -> None:
+    """Image, compose and manifests say the version of the package."""
+    version = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["version"]
+    overlay = yaml.safe_load((DEPLOY / "kubernetes" / "base" / "kustomization.yaml").read_text())
+
+    assert f"ARG VERSION={version}\n" in DOCKERFILE.read_text()
+    assert document()["services"]["topics"]["image"] == f"samenloop:{version}"
+    assert [image["newTag"] for image in overlay["images"]] == [version]
 
 
 def test_the_image_sets_only_what_is_a_setting(tmp_path: Path) -> None:
