@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 from cyclopts import Parameter
 
 from samenloop.cli.options import Config, Json, codec_of, hub_of, reaching
-from samenloop.cli.output import emit
+from samenloop.cli.output import emit, say
 from samenloop.cli.tree import FAILED, words
 from samenloop.errors import BadSettings, SamenloopError
 from samenloop.settings import Hub
@@ -63,9 +63,13 @@ def _one(hub: Hub, console: Console, *, json: bool) -> None:
         return
     from samenloop.status.screen import screen
 
-    if not console.is_terminal:
-        console.width = max(console.width, 160)  # a pipe has no width: lines are not broken for one
-    console.print(screen(picture, console, whole=True))
+    if console.is_terminal:
+        console.print(screen(picture, console, whole=True))
+        return
+    console.width = max(console.width, 160)  # a pipe has no width: lines are not broken for one
+    with console.capture() as captured:
+        console.print(screen(picture, console, whole=True))
+    say("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
 
 def _open(hub: Hub) -> Watch:
@@ -77,8 +81,8 @@ def _open(hub: Hub) -> Watch:
 def _picture(watch: Watch) -> Picture:
     """Return one picture of a hub: two looks, for the rates, and what is large read meanwhile."""
     try:
-        began = time.monotonic()
         watch.look()
+        began = time.monotonic()
         while not watch.read() and time.monotonic() - began < PATIENCE_SECONDS:
             pass
         time.sleep(max(0.0, began + _RATE_SECONDS - time.monotonic()))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
 from datetime import datetime, timedelta
 
-from samenloop.model import DeliveryReceipt, Outcome, SourcePoll, SourceStatus, SystemState
-from samenloop.systems_overview import OBSERVED_WITHIN, Freshness, freshness_of
+from samenloop.model import DeliveryReceipt, Outcome, PollOutcome, SourcePoll, SourceStatus, SystemState
+from samenloop.systems_overview import OBSERVED_WITHIN, STALE_FACTOR, Freshness
 from samenloop.value import value
 
 SLOW = timedelta(minutes=5)
@@ -15,16 +15,39 @@ SLOW = timedelta(minutes=5)
 BACKLOG = timedelta(hours=1)
 """The same of an alert that is due: the threshold of the alert PartnerBacklogOld."""
 _GOOD = (Outcome.DELIVERED, Outcome.ACCEPTED)
+_STATES = {
+    PollOutcome.OK: SystemState.RUNNING,
+    PollOutcome.UNCHANGED: SystemState.RUNNING,
+    PollOutcome.HELD: SystemState.PAUSED,
+}
 
 
 @value
 class SourceLine:
-    """One source: its status as the health view published it, and its last poll; None where there is none yet."""
+    """One source: its status as the health view published it, and its last poll; None where there is none yet.
+
+    *good_at* is the last poll that succeeded, by either. So a source is judged by its polls when the view is down.
+    """
 
     name: str
     objective_seconds: float
     status: SourceStatus | None = None
     poll: SourcePoll | None = None
+    good_at: datetime | None = None
+
+    @property
+    def state(self) -> SystemState:
+        """The state it is in: what the view said, or what a newer poll says."""
+        status, poll = self.status, self.poll
+        if poll is None or (status is not None and status.observed_at >= poll.started_at):
+            return SystemState.UNKNOWN if status is None else status.state
+        return _STATES.get(poll.outcome, SystemState.FAILED)
+
+    @property
+    def error_code(self) -> str | None:
+        """Why it is in that state, where something is wrong."""
+        told = self.status.error_code if self.status else None
+        return told or (self.poll.error_code if self.poll else None)
 
 
 @value
@@ -137,9 +160,10 @@ class Concern:
 def concerns(picture: Picture) -> list[Concern]:
     """Return what needs somebody, the worst kinds first."""
     found = [
-        *(concern for line in picture.stages for concern in _of_stage(line, picture.at)),
+        *_of_stages(picture.stages, picture.at),
         *(concern for line in picture.sources for concern in _of_source(line, picture.at)),
         *(concern for line in picture.partners for concern in _of_partner(line, picture.at)),
+        *_of_view(picture),
     ]
     if picture.letters.waiting:
         count = sum(picture.letters.waiting.values())
@@ -149,8 +173,11 @@ def concerns(picture: Picture) -> list[Concern]:
 
 
 def freshness(line: SourceLine, now: datetime) -> Freshness:
-    """Return how fresh a source is now, by the objective of the settings where nothing was published yet."""
-    return Freshness.NEVER if line.status is None else freshness_of(line.status, now)
+    """Return how fresh a source is now, by its own objective: as the overview of systems judges it."""
+    if line.good_at is None:
+        return Freshness.NEVER
+    age = (now - line.good_at).total_seconds() / line.objective_seconds
+    return Freshness.FRESH if age <= 1 else Freshness.LATE if age <= STALE_FACTOR else Freshness.STALE
 
 
 def answered_well(receipt: DeliveryReceipt) -> bool:
@@ -171,6 +198,22 @@ def span(seconds: float) -> str:
     return f"{int(seconds)} s"
 
 
+def _of_stages(lines: Sequence[StageLine], now: datetime) -> Iterator[Concern]:
+    if lines and not any(line.workers for line in lines):
+        yield Concern("hub.down", "hub", "No stage is at work: samenloop up, or start its processes")
+        return
+    for line in lines:
+        yield from _of_stage(line, now)
+
+
+def _of_view(picture: Picture) -> Iterator[Concern]:
+    """A state that is told by nobody any more is worse than none."""
+    observed = [line.status.observed_at for line in picture.sources if line.status is not None]
+    if observed and picture.at - max(observed) > OBSERVED_WITHIN:
+        age = ago(max(observed), picture.at)
+        yield Concern("view.silent", "health", f"health: sources were last observed {age} ago; is the view running?")
+
+
 def _of_stage(line: StageLine, now: datetime) -> Iterator[Concern]:
     name, oldest = line.group, line.oldest_at
     if not line.workers:
@@ -186,25 +229,20 @@ def _of_stage(line: StageLine, now: datetime) -> Iterator[Concern]:
 
 
 def _of_source(line: SourceLine, now: datetime) -> Iterator[Concern]:
-    name, status, fresh = line.name, line.status, freshness(line, now)
-    if status is None or status.state is SystemState.UNKNOWN:
+    name = line.name
+    if line.state is SystemState.UNKNOWN:
         yield Concern("source.never", name, f"{name}: was never read; is its process running?")
         return
-    code = f" ({status.error_code})" if status.error_code else ""
-    if status.state is SystemState.PAUSED:
+    code = f" ({line.error_code})" if line.error_code else ""
+    if line.state is SystemState.PAUSED:
         words = f"{name}: a delivery is held{code}: samenloop source release {name}, or discard"
         yield Concern("source.held", name, words)
-    elif status.state is SystemState.FAILED:
-        yield Concern("source.failed", name, f"{name}: the last poll failed{code}")
-    if fresh is Freshness.STALE and status.last_success_at is not None:
-        age = ago(status.last_success_at, now)
-        objective = span(status.freshness_objective_s)
-        yield Concern(
-            "source.stale", name, f"{name}: last good poll {age} ago, wanted every {objective}; call its owner"
-        )
-    if now - status.observed_at > OBSERVED_WITHIN and status.state is not SystemState.RETIRED:
-        words = f"{name}: its state was last observed {ago(status.observed_at, now)} ago; does the view health run?"
-        yield Concern("source.doubtful", name, words)
+    elif line.state is SystemState.FAILED:
+        yield Concern("source.failed", name, f"{name}: cannot be read{code}")
+    if line.good_at is not None and freshness(line, now) is Freshness.STALE:
+        age, wanted = ago(line.good_at, now), span(line.objective_seconds)
+        words = f"{name}: last good poll {age} ago, wanted every {wanted}; call its owner"
+        yield Concern("source.stale", name, words)
 
 
 def _of_partner(line: PartnerLine, now: datetime) -> Iterator[Concern]:

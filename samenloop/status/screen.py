@@ -101,14 +101,14 @@ def _sources(lines: Sequence[SourceLine], most: int, picture: Picture, *, plain:
     for line in lines[:most]:
         status, poll = line.status, line.poll
         sign = _FRESH[freshness(line, picture.at)]
-        if status is not None and status.state in (SystemState.FAILED, SystemState.PAUSED):
+        if line.state in (SystemState.FAILED, SystemState.PAUSED):
             sign = _BAD
         table.add_row(
             _sign(sign, plain=plain),
             line.name,
             (status.owner.name or status.owner.oin) if status else "-",
             _state(line),
-            f"{ago(status.last_success_at, picture.at)} ago" if status and status.last_success_at else "never",
+            f"{ago(line.good_at, picture.at)} ago" if line.good_at else "never",
             span(line.objective_seconds),
             "-"
             if poll is None
@@ -120,10 +120,8 @@ def _sources(lines: Sequence[SourceLine], most: int, picture: Picture, *, plain:
 
 
 def _state(line: SourceLine) -> str:
-    if line.status is None:
-        return "unknown"
-    code = f" ({line.status.error_code})" if line.status.error_code else ""
-    return f"{line.status.state.lower()}{code}"
+    code = f" ({line.error_code})" if line.error_code else ""
+    return f"{line.state.lower()}{code}"
 
 
 def _stages(picture: Picture, *, plain: bool) -> list[RenderableType]:

@@ -21,7 +21,7 @@ from samenloop.kafka.follow import Extent, Follow
 from samenloop.kafka.lookout import Lookout, Member
 from samenloop.kafka.lookout import Waiting as Behind
 from samenloop.kafka.topics import inputs_of_groups
-from samenloop.model import SourcePoll, SourceStatus, SystemState
+from samenloop.model import PollOutcome, SourcePoll, SourceStatus, SystemState
 from samenloop.settings import Hub
 from samenloop.stage import Partition, Record
 from samenloop.status.partners import Partners
@@ -31,6 +31,7 @@ WHOLE = ("sources", "partners", "subscriptions", "conflicts", "opportunities", "
 NEWEST = {"polls": 1_000, "receipts": 2_000, "dead-letters": 2_000, "alerts": 20_000}
 """Offsets that are read at most of each partition, from its end back."""
 SINK = "webhook"
+GOOD = (PollOutcome.OK, PollOutcome.UNCHANGED)
 _AT_ONCE = 5_000
 _TURN_SECONDS = 0.25
 _RATE_SECONDS = 1.0
@@ -53,6 +54,7 @@ class Watch:
         self._follow.begin({place: start for place, (start, _) in starts.items()})
         self._statuses: dict[str, SourceStatus] = {}
         self._polls: dict[str, SourcePoll] = {}
+        self._good: dict[str, datetime] = {}
         self._open: dict[str, tuple[str, str]] = {}
         self._letters = Waiting(codec, since=clock.now())
         self._partners = Partners(codec)
@@ -81,9 +83,8 @@ class Watch:
 
     def look(self) -> Picture:
         """Return how the hub is doing now."""
-        lags, members = self._lookout.lags(), self._lookout.members()
-        waiting = {group: self._lookout.waiting(found) for group, found in lags.items()}
-        self._measure({group: sum(lag.committed or 0 for lag in found) for group, found in lags.items()})
+        waiting, members = self._lookout.waiting(), self._lookout.members()
+        self._measure({group: sum(one.lag.committed or 0 for one in found) for group, found in waiting.items()})
         severities = Counter(severity for topic, severity in self._open.values() if topic == "conflicts")
         return Picture(
             at=clock.now(),
@@ -123,6 +124,8 @@ class Watch:
                 self._statuses[record.key] = value
             elif topic == "polls":
                 self._polls[value.source] = value
+                if value.outcome in GOOD:
+                    self._good[value.source] = value.started_at + timedelta(milliseconds=value.duration_ms)
             else:
                 self._partners.take(record, value)
 
@@ -160,7 +163,9 @@ class Watch:
             if mine is None and (status is None or status.state is SystemState.RETIRED):
                 continue
             objective = mine.freshness_seconds if mine else status.freshness_objective_s if status else 0
-            lines.append(SourceLine(name, objective, status, self._polls.get(name)))
+            seen = [status.last_success_at if status else None, self._good.get(name)]
+            good_at = max((at for at in seen if at is not None), default=None)
+            lines.append(SourceLine(name, objective or 1.0, status, self._polls.get(name), good_at))
         return tuple(lines)
 
     def _stage(self, group: str, waiting: list[Behind], members: list[Member]) -> StageLine:
