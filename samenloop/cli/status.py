@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 from cyclopts import Parameter
 
+from samenloop import clock
 from samenloop.cli.options import Config, Json, codec_of, hub_of, reaching
 from samenloop.cli.output import emit, say
 from samenloop.cli.tree import FAILED, words
-from samenloop.errors import BadSettings, SamenloopError
+from samenloop.errors import BadSettings, Retry, SamenloopError
 from samenloop.settings import Hub
 
 if TYPE_CHECKING:
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 
 PATIENCE_SECONDS = 20.0
 """How long one picture waits for large topics to be read."""
+FIRST_SECONDS = 2.0
+"""How long the first picture of many waits for them."""
+PATIENT_SECONDS = 3.0
+"""How long an answer may take before it is told that none comes."""
 _RATE_SECONDS = 1.2
 _LEAVE_SECONDS = 2.0
 
@@ -128,13 +133,19 @@ class _Live:
         return 0
 
     def _shown(self) -> RenderableType:
+        from dataclasses import replace
+
         from rich.text import Text
 
         from samenloop.status.screen import screen
 
-        if self._picture is None:
-            return Text(f"Asking Kafka at {self._hub.kafka.bootstrap_servers} … Ctrl-C ends.")
-        return screen(self._picture, self._console)
+        kafka, picture = self._hub.kafka.bootstrap_servers, self._picture
+        if picture is None:
+            return Text(f"Asking Kafka at {kafka} … Ctrl-C ends.")
+        age = (clock.now() - picture.at).total_seconds()
+        if picture.trouble is None and age > self._every + PATIENT_SECONDS:
+            picture = replace(picture, trouble=f"Kafka at {kafka} has not answered for {age:.0f} s.")
+        return screen(picture, self._console)
 
     def _look(self) -> None:
         watch = None
@@ -143,9 +154,10 @@ class _Live:
                 with reaching(self._hub):
                     if watch is None:
                         watch = _open(self._hub)
+                        self._follow(watch, FIRST_SECONDS)
                     self._picture = watch.look()
                 self._news.set()
-                self._follow(watch)
+                self._follow(watch, self._every)
             except SamenloopError as error:
                 if self._picture is None:
                     self._failed = error
@@ -156,20 +168,25 @@ class _Live:
         if watch is not None:
             watch.close()
 
-    def _follow(self, watch: Watch) -> None:
-        """Take in what comes until the next look; the first looks follow soon, for there is much to be read."""
-        until = time.monotonic() + (min(self._every, 0.5) if watch.reading() else self._every)
+    def _follow(self, watch: Watch, seconds: float) -> None:
+        """Take in what comes until the next look, which follows at once when all that was there has been read."""
+        until, growing = time.monotonic() + seconds, bool(watch.reading())
         while not self._stop.is_set() and (left := until - time.monotonic()) > 0:
-            if watch.read(min(left, 0.25)):
-                self._stop.wait(min(0.25, max(left, 0.0)))
+            complete = watch.read(min(left, 0.25))
+            if complete and growing:
+                return
+            if complete:
+                self._stop.wait(min(0.25, left))
 
     def _away(self, watch: Watch | None, error: SamenloopError) -> None:
         """Keep the last picture, say since when it is old, and begin anew."""
         from dataclasses import replace
 
         assert self._picture is not None
+        kafka = isinstance(error, Retry) and error.code == "kafka.unavailable"
+        why = f"Kafka at {self._hub.kafka.bootstrap_servers} does not answer." if kafka else words(error)
         since = f"{self._picture.at.astimezone():%H:%M:%S}"
-        self._picture = replace(self._picture, trouble=f"{words(error)} Shown is how it was at {since}.")
+        self._picture = replace(self._picture, trouble=f"{why} Shown is how it was at {since}.")
         self._news.set()
         if watch is not None:
             watch.close()

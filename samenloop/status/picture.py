@@ -14,6 +14,7 @@ SLOW = timedelta(minutes=5)
 """A record that waits longer for a stage needs somebody: the threshold of the alert ConsumerLagTime."""
 BACKLOG = timedelta(hours=1)
 """The same of an alert that is due: the threshold of the alert PartnerBacklogOld."""
+_SOURCES, _PARTNERS = {"sources", "polls"}, {"subscriptions", "alerts", "receipts"}
 _GOOD = (Outcome.DELIVERED, Outcome.ACCEPTED)
 _STATES = {
     PollOutcome.OK: SystemState.RUNNING,
@@ -158,13 +159,13 @@ class Concern:
 
 
 def concerns(picture: Picture) -> list[Concern]:
-    """Return what needs somebody, the worst kinds first."""
-    found = [
-        *_of_stages(picture.stages, picture.at),
-        *(concern for line in picture.sources for concern in _of_source(line, picture.at)),
-        *(concern for line in picture.partners for concern in _of_partner(line, picture.at)),
-        *_of_view(picture),
-    ]
+    """Return what needs somebody, the worst kinds first. What is not read to its end yet is not judged."""
+    found = list(_of_stages(picture.stages, picture.at))
+    if not _SOURCES & set(picture.reading):
+        found += [concern for line in picture.sources for concern in _of_source(line, picture.at)]
+        found += _of_view(picture)
+    if not _PARTNERS & set(picture.reading):
+        found += [concern for line in picture.partners for concern in _of_partner(line, picture.at)]
     if picture.letters.waiting:
         count = sum(picture.letters.waiting.values())
         words = f"{count} records were set aside and wait for a decision: samenloop dead-letters list"

@@ -29,6 +29,9 @@ _FINE, _ODD, _BAD, _NONE = Text("●", "green"), Text("▲", "yellow"), Text("�
 _FRESH = {Freshness.FRESH: _FINE, Freshness.LATE: _ODD, Freshness.STALE: _BAD, Freshness.NEVER: _NONE}
 _PLAIN = {"●": "ok", "▲": "!", "✖": "!!", "○": "-"}
 _CONCERNS = 6
+_NARROW = 110
+"""Characters: below it a table leaves out what can be asked elsewhere."""
+_NAME_CHARACTERS = 12
 _LEAST_LINES = 3
 _FRAME_LINES = 20
 """Lines that are there whatever the hub looks like: heads, blank lines, counts."""
@@ -43,8 +46,10 @@ def screen(picture: Picture, console: Console, *, whole: bool = False) -> Render
     each = 1_000_000 if whole else max(_LEAST_LINES, room // 2)
     plain = not console.encoding.lower().startswith("utf")
     parts: list[RenderableType] = [_head(picture), *_said(picture), *_concerns(found, whole=whole)]
-    parts += _sources(_worst_first(picture.sources, troubled, lambda line: line.name), each, picture, plain=plain)
-    parts += _stages(picture, plain=plain)
+    parts += _sources(
+        _worst_first(picture.sources, troubled, lambda line: line.name), each, picture, console, plain=plain
+    )
+    parts += _stages(picture, console, plain=plain)
     parts += _partners(_worst_first(picture.partners, troubled, lambda line: line.oin), each, picture, plain=plain)
     parts += [Text(), _findings(picture), _letters(picture)]
     return Group(*parts)
@@ -79,9 +84,12 @@ def _worst_first(lines: Sequence[Line], troubled: set[str], name: Callable[[Line
 def _table(title: str, *heads: str) -> Table:
     table = Table(box=None, pad_edge=False, title=title, title_justify="left", title_style="bold", header_style="dim")
     table.add_column("", no_wrap=True)
-    for head in heads:
+    for index, head in enumerate(heads):
         right = head.startswith(">")
-        table.add_column(head.lstrip(">"), justify="right" if right else "left", overflow="fold")
+        table.add_column(
+            head.lstrip(">"), justify="right" if right else "left", no_wrap=not index, overflow="ellipsis",
+            min_width=_NAME_CHARACTERS if not index else None,
+        )  # fmt: skip
     return table
 
 
@@ -93,29 +101,30 @@ def _sign(sign: Text, *, plain: bool) -> Text:
     return Text(_PLAIN[sign.plain]) if plain else sign
 
 
-def _sources(lines: Sequence[SourceLine], most: int, picture: Picture, *, plain: bool) -> list[RenderableType]:
+def _sources(
+    lines: Sequence[SourceLine], most: int, picture: Picture, console: Console, *, plain: bool
+) -> list[RenderableType]:
     if not lines:
         return [Text(), Text("Sources", "bold"), Text("No source is configured, and none was ever read.")]
-    heads = ("source", "owner", "state", ">good poll", ">wanted", "last poll", ">plans", ">rejected 24 h")
-    table = _table("\nSources", *heads)
+    narrow = console.width < _NARROW
+    more = () if narrow else ("owner", ">plans", ">rejected 24 h")
+    table = _table("\nSources", "source", "state", ">good poll", ">wanted", "last poll", *more)
     for line in lines[:most]:
         status, poll = line.status, line.poll
-        sign = _FRESH[freshness(line, picture.at)]
-        if line.state in (SystemState.FAILED, SystemState.PAUSED):
-            sign = _BAD
-        table.add_row(
-            _sign(sign, plain=plain),
+        sign = _BAD if line.state in (SystemState.FAILED, SystemState.PAUSED) else _FRESH[freshness(line, picture.at)]
+        cells = [
             line.name,
-            (status.owner.name or status.owner.oin) if status else "-",
             _state(line),
             f"{ago(line.good_at, picture.at)} ago" if line.good_at else "never",
             span(line.objective_seconds),
             "-"
             if poll is None
             else f"{poll.outcome.lower().replace('_', ' ')}, {ago(poll.started_at, picture.at)} ago",
-            str(status.plans) if status else "-",
-            str(status.rejected_24h) if status else "-",
-        )
+        ]
+        if not narrow:
+            cells.append((status.owner.name or status.owner.oin) if status else "-")
+            cells += [str(status.plans), str(status.rejected_24h)] if status else ["-", "-"]
+        table.add_row(_sign(sign, plain=plain), *cells)
     return [table, *_more(len(lines), most)]
 
 
@@ -124,11 +133,9 @@ def _state(line: SourceLine) -> str:
     return f"{line.state.lower()}{code}"
 
 
-def _stages(picture: Picture, *, plain: bool) -> list[RenderableType]:
-    table = _table("\nStages", "stage", ">waiting", ">oldest", ">per second", "at work (partitions)", "standing by")
+def _stages(picture: Picture, console: Console, *, plain: bool) -> list[RenderableType]:
+    table = _table("\nStages", "stage", ">waiting", ">oldest", ">per second", "at work (partitions)")
     for line in picture.stages:
-        at_work = [worker for worker in line.workers if worker.partitions]
-        aside = [worker.name for worker in line.workers if not worker.partitions]
         troubled = not line.workers or line.unowned > 0
         sign = _BAD if troubled else _ODD if line.waiting else _FINE
         table.add_row(
@@ -137,19 +144,22 @@ def _stages(picture: Picture, *, plain: bool) -> list[RenderableType]:
             str(line.waiting),
             ago(line.oldest_at, picture.at) if line.oldest_at else "-",
             "-" if line.rate is None else f"{line.rate:.1f}",
-            _owners(line, at_work),
-            ", ".join(aside) or "-",
+            _workers(line, hosts=console.width >= _NARROW),
         )
     return [table]
 
 
-def _owners(line: StageLine, at_work: Sequence[object]) -> Text:
+def _workers(line: StageLine, *, hosts: bool) -> Text:
     if not line.workers:
         return Text("nobody", "red")
-    names = [
-        f"{worker.name}@{worker.host} ({_numbers(worker.partitions)})" for worker in line.workers if worker.partitions
+    at_work = [
+        f"{worker.name}{f'@{worker.host}' if hosts else ''} ({_numbers(worker.partitions)})"
+        for worker in line.workers
+        if worker.partitions
     ]
-    return Text(", ".join(names)) if at_work else Text("being shared out", "yellow")
+    aside = [worker.name for worker in line.workers if not worker.partitions]
+    said = ", ".join(at_work) if at_work else "being shared out"
+    return Text(f"{said}; standing by: {', '.join(aside)}" if aside else said, "" if at_work else "yellow")
 
 
 def _numbers(partitions: Sequence[int]) -> str:
