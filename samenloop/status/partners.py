@@ -8,7 +8,6 @@ from typing import Any
 from uuid import UUID
 
 from samenloop import contract
-from samenloop.contract import Codec
 from samenloop.model import Alert, DeliveryReceipt, Outcome, Subscription, SubscriptionStatus
 from samenloop.stage import Record
 from samenloop.status.picture import PartnerLine
@@ -28,8 +27,7 @@ class _Pending:
 class Partners:
     """Takes the records of `partners`, `subscriptions`, `alerts` and `receipts`, in any order between topics."""
 
-    def __init__(self, codec: Codec) -> None:
-        self._codec = codec
+    def __init__(self) -> None:
         self._names: dict[str, str] = {}
         self._subscriptions: dict[UUID, Subscription] = {}
         self._pending: dict[UUID, _Pending] = {}

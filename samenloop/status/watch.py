@@ -57,7 +57,7 @@ class Watch:
         self._good: dict[str, datetime] = {}
         self._open: dict[str, tuple[str, str]] = {}
         self._letters = Waiting(codec, since=clock.now())
-        self._partners = Partners(codec)
+        self._partners = Partners()
         self._looked: tuple[float, dict[str, int]] | None = None
         self._rates: dict[str, float] = {}
 

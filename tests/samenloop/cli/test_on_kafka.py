@@ -12,11 +12,13 @@ import pytest
 
 from samenloop.cli.tree import run
 from samenloop.contract import Codec, Envelope, dead_letter
-from samenloop.kafka import publish
+from samenloop.errors import Held
+from samenloop.kafka import clients, publish
 from samenloop.localstack import LocalStack
-from samenloop.model import DeadReason
+from samenloop.model import DeadReason, PollOutcome
 from samenloop.receiver import Receiver
 from samenloop.settings import load_hub
+from samenloop.source_account import poll_of, poll_output
 from samenloop.stage import Output, Record
 
 Samenloop = Callable[..., tuple[int, str, str]]
@@ -269,3 +271,40 @@ def test_a_subscription_begins_with_the_consent_of_its_sink(samenloop: Samenloop
     assert "WebHook-Allowed-Origin" in again[1]
     assert "is requested, expected one that is active to test it" in too_soon[2]
     assert json.loads(rotated[1])["secret"] != begun["secret"]
+
+
+def test_a_hub_is_seen_from_outside(samenloop: Samenloop, hub_file: Path) -> None:
+    """`status` tells from Kafka alone what waits and since when, who works, how sources are polled, what is open."""
+    hub = load_hub(hub_file, {})
+    codec = Codec.from_registry(hub.registry.url, hub.kafka.prefix)
+    poll = poll_of("town", "file-snapshots", datetime.now(UTC), PollOutcome.HELD, error=Held("snapshot.shrunk", "less"))
+    publish(
+        hub.kafka,
+        [
+            poll_output(codec, poll, hub_urn="urn:x", system="urn:y"),
+            Output("plan-changes", "p", b"not read by anybody here", ()),
+        ],
+    )
+    worker = clients.member(hub.kafka, f"{hub.kafka.prefix}detect", f"{hub.kafka.prefix}detect-0")
+    worker.subscribe([f"{hub.kafka.prefix}plan-regions.v1"])
+    try:
+        while not worker.assignment():
+            worker.poll(0.1)
+        code, out, _ = samenloop("status", "--json")
+        told = samenloop("status", "--once")[1]
+    finally:
+        worker.close()
+    seen = json.loads(out)
+    stages = {stage["stage"]: stage for stage in seen["stages"]}
+
+    assert (code, seen["complete"], seen["kafka"]) == (0, True, hub.kafka.bootstrap_servers)
+    assert [worker["name"] for worker in stages["detect"]["workers"]] == ["detect-0"]
+    assert stages["detect"]["workers"][0]["partitions"] == [0]
+    assert stages["detect"]["unowned_partitions"] == 0
+    assert (stages["consolidate"]["waiting"], stages["consolidate"]["workers"]) == (1, [])
+    assert stages["consolidate"]["oldest_at"] is not None
+    assert [(source["source"], source["state"], source["error_code"]) for source in seen["sources"]] == [
+        ("town", "PAUSED", "snapshot.shrunk")
+    ]
+    assert {"stage.nobody", "source.held"} <= {one["code"] for one in seen["concerns"]}
+    assert "samenloop source release town" in told
