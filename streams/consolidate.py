@@ -16,7 +16,7 @@ from dataclasses import replace
 from datetime import date, datetime
 from typing import Self
 
-from samenloop import contract, metrics
+from samenloop import contract, metrics, tracing
 from samenloop.consolidate import Known, Ruling, accept, check, claim_of, judge
 from samenloop.content_hash import content_hash
 from samenloop.contract import Codec, Envelope, cloudevents, read_envelope
@@ -244,7 +244,8 @@ class Consolidate:
         self._outcomes["dead_lettered"] += 1
         self._letters[record.topic, letter.reason.value] += 1
         log.warning("record.rejected", "A change was set aside.", code=error.code, detail=error.detail,
-                    topic=record.topic, partition=record.partition, offset=record.offset)  # fmt: skip
+                    topic=record.topic, partition=record.partition, offset=record.offset,
+                    trace_id=tracing.trace_of(record.headers))  # fmt: skip
         return letter_output(self._codec, self._source, letter)
 
     def _remember(self, record: Record) -> None:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from time import perf_counter
 from typing import Any, Final, Self
 
-from samenloop import contract, identity, metrics
+from samenloop import contract, identity, metrics, tracing
 from samenloop.contract import Codec, Envelope
 from samenloop.contract.regions import RegionReader
 from samenloop.detection import Detector, FindingEvent, Row
@@ -167,7 +167,8 @@ class Detect:
 
     def _letter(self, record: Record, error: Reject, now: datetime) -> Output:
         letter = contract.rejected(record, error, stage=self.name, now=now)
-        log.info("record.rejected", "A row was set aside.", code=error.code, offset=record.offset)
+        log.info("record.rejected", "A row was set aside.", code=error.code, offset=record.offset,
+                 trace_id=tracing.trace_of(record.headers))  # fmt: skip
         return letter_output(self._codec, self._source, letter)
 
     def _count(self) -> None:

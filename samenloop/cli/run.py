@@ -185,6 +185,27 @@ class _Turning(threading.Event):
         return self.is_set()
 
 
+def _trace(name: str) -> None:
+    """Trace where the environment asks for it; what keeps it from that is told, and the process works without."""
+    from samenloop import logs, tracing
+
+    if not tracing.asked_for(os.environ):
+        return
+    log = logs.get_logger("process")
+    try:
+        from samenloop.tracing import export
+
+        tracing.use(export.provider(name, os.environ))
+    except ImportError:
+        log.warning(
+            "tracing.missing", "Traces are asked for, but their packages are not here: pip install samenloop[otel]."
+        )
+    except ValueError as error:
+        log.warning("tracing.refused", "Traces are asked for in a way that is not known here.", problem=str(error))
+    else:
+        log.info("tracing.started", "The process writes traces.")
+
+
 @contextmanager
 def _process(hub: Hub, name: str, *, live_seconds: float = LIVE_SECONDS) -> Iterator[_Life]:
     """Give this process a name in the logs, a port for metrics and health, and an orderly end on a signal."""
@@ -193,6 +214,7 @@ def _process(hub: Hub, name: str, *, live_seconds: float = LIVE_SECONDS) -> Iter
     faulthandler.enable()  # a crash in native code says where
     logs.configure(hub.logs.level, hub.logs.form, process=name)
     log = logs.get_logger("process")
+    _trace(name)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

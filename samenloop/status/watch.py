@@ -160,7 +160,7 @@ class Watch:
         lines = []
         for name in dict.fromkeys((*self._hub.sources, *by_source, *self._polls)):
             status, mine = by_source.get(name), self._hub.sources.get(name)
-            if mine is None and (status is None or status.state is SystemState.RETIRED):
+            if mine is None and status is not None and status.state is SystemState.RETIRED:
                 continue
             objective = mine.freshness_seconds if mine else status.freshness_objective_s if status else 0
             seen = [status.last_success_at if status else None, self._good.get(name)]

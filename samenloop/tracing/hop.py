@@ -1,0 +1,175 @@
+"""What a stage's loop traces: one span for each trace in a batch, and whose trace each output belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from samenloop.stage import Headers, Output, Record
+from samenloop.tracing.spans import NO_SPAN, PARENT, START, STATE, Span, begin, context_of, marked, on
+
+MOST_TRACES, MOST_LINKS, MOST_REMEMBERED = 32, 32, 20_000
+_IDS, _CAUSES = ("ce_id", "ce_correlationid"), ("ce_causationid", "ce_correlationid")
+_PARENT_LENGTH = 55
+
+
+class Hop(Protocol):
+    """What a stage's loop tells: which records it is at, and what came of them."""
+
+    def over(self, records: Sequence[Record]) -> AbstractContextManager[Any]:
+        """Trace the block that turns *records* into outputs and commits them."""
+        ...
+
+    def mark(self, outputs: list[Output]) -> list[Output]:
+        """Return *outputs* with the headers of the traces they belong to."""
+        ...
+
+
+class _NoHop:
+    def __init__(self) -> None:
+        self._nothing = nullcontext()
+
+    def over(self, records: Sequence[Record]) -> AbstractContextManager[Any]:
+        return self._nothing
+
+    def mark(self, outputs: list[Output]) -> list[Output]:
+        return outputs
+
+
+NO_HOP = _NoHop()
+
+
+def hop(stage: str) -> Hop:
+    """Return the hop of *stage*; nothing is done in it when nothing is traced."""
+    return _Hop(stage) if on() else NO_HOP
+
+
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    """Where a record came from: the headers it carried."""
+
+    parent: bytes
+    state: bytes | None
+    start: bytes
+
+    def headers(self) -> Headers:
+        return ((PARENT, self.parent),) + (((STATE, self.state),) if self.state else ())
+
+
+class _Hop:
+    """Spans over batches of one stage. What waits in its state is told later, so recent origins are remembered."""
+
+    def __init__(self, stage: str) -> None:
+        self._stage = stage
+        self._origins: dict[bytes, _Origin] = {}
+        self._spans: dict[bytes, Span] = {}
+        self._letters: dict[bytes, Record] | None = None
+        self._batch: Sequence[Record] = ()
+
+    @contextmanager
+    def over(self, records: Sequence[Record]) -> Iterator[None]:
+        """One span for each trace of the batch, from now until what came of it is committed."""
+        self._batch = records
+        self._begin(records)
+        only = next(iter(self._spans.values())) if len(self._spans) == 1 else NO_SPAN
+        try:
+            with only.active():
+                yield
+        except BaseException as error:
+            for made in self._spans.values():
+                made.fail(type(error).__name__)
+            raise
+        finally:
+            for made in self._spans.values():
+                made.end()
+            self._spans, self._batch = {}, ()
+
+    def mark(self, outputs: list[Output]) -> list[Output]:
+        """Find each output's cause by the event ids it carries."""
+        return [self._marked(output) for output in outputs] if self._origins else outputs
+
+    def _marked(self, output: Output) -> Output:
+        said = dict(output.headers)
+        if PARENT in said or not said:
+            return output
+        if output.topic == "dead-letters":
+            return self._letter(output, said)
+        for name in _CAUSES:
+            origin = self._origins.get(said.get(name, b""))
+            if origin is not None:
+                made = self._spans.get(_trace(origin.parent))
+                return marked(output, made.headers() if made else origin.headers(), origin.start)
+        return output
+
+    def _letter(self, output: Output, said: Mapping[str, bytes]) -> Output:
+        """Leave a span of what was set aside, whatever the sampler says. Its letter names the record, not an event."""
+        origin = self._of_letter(said.get("ce_id", b""))
+        if origin is None:
+            return output
+        made = begin(f"set aside {self._stage}", parent=origin.headers(), always=True)
+        made.fail("dead-letter")
+        made.end()
+        return marked(output, made.headers(), origin.start)
+
+    def _of_letter(self, letter_id: bytes) -> _Origin | None:
+        from samenloop.contract.dead_letters import letter_id as id_of  # noqa: PLC0415 - seldom needed
+
+        for record in self._batch:
+            if str(id_of(record.topic, record.partition, record.offset, self._stage)).encode() == letter_id:
+                return _origin_of(record.headers)
+        return None
+
+    def _begin(self, records: Sequence[Record]) -> None:
+        batches: dict[bytes, list[_Origin]] = {}
+        topics: dict[bytes, str] = {}
+        for record in records:
+            origin = _origin_of(record.headers)
+            if origin is None:
+                continue
+            for name, value in record.headers:
+                if name in _IDS:
+                    self._origins[value] = origin
+            batches.setdefault(_trace(origin.parent), []).append(origin)
+            topics.setdefault(_trace(origin.parent), record.topic)
+        self._forget()
+        for trace, origins in batches.items():
+            if origins[0].parent.endswith(b"1") and len(self._spans) < MOST_TRACES:
+                self._spans[trace] = self._span(topics[trace], origins)
+
+    def _span(self, topic: str, origins: Sequence[_Origin]) -> Span:
+        parents = {origin.parent: origin for origin in origins}
+        first, *others = parents.values()
+        attributes = {
+            "messaging.system": "kafka",
+            "messaging.operation.name": "process",
+            "messaging.operation.type": "process",
+            "messaging.destination.name": topic,
+            "messaging.consumer.group.name": self._stage,
+            "messaging.batch.message_count": len(origins),
+        }
+        links = [context_of(origin.headers()) for origin in others[:MOST_LINKS]]
+        return Span(f"process {topic}", "consumer", attributes, context_of(first.headers()), links)
+
+    def _forget(self) -> None:
+        while len(self._origins) > MOST_REMEMBERED:
+            del self._origins[next(iter(self._origins))]
+
+
+def _origin_of(headers: Headers) -> _Origin | None:
+    parent = state = start = None
+    for name, value in headers:
+        if name == PARENT:
+            parent = value
+        elif name == STATE:
+            state = value
+        elif name == START:
+            start = value
+    if parent is None or len(parent) != _PARENT_LENGTH:
+        return None
+    return _Origin(parent, state, start or parent)
+
+
+def _trace(parent: bytes) -> bytes:
+    return parent[3:35]
