@@ -140,7 +140,7 @@ class _Hop:
 
     def _span(self, topic: str, origins: Sequence[_Origin]) -> Span:
         parents = {origin.parent: origin for origin in origins}
-        first, *others = parents.values()
+        *others, last = parents.values()  # the newest is furthest on its way: a finding behind its plan
         attributes = {
             "messaging.system": "kafka",
             "messaging.operation.name": "process",
@@ -150,7 +150,7 @@ class _Hop:
             "messaging.batch.message_count": len(origins),
         }
         links = [context_of(origin.headers()) for origin in others[:MOST_LINKS]]
-        return Span(f"process {topic}", "consumer", attributes, context_of(first.headers()), links)
+        return Span(f"process {topic}", "consumer", attributes, context_of(last.headers()), links)
 
     def _forget(self) -> None:
         while len(self._origins) > MOST_REMEMBERED:
