@@ -54,6 +54,13 @@ def provider(process: str, env: Mapping[str, str]) -> TracerProvider:
     return made
 
 
+def check(env: Mapping[str, str]) -> str:
+    """Return in words where spans go. Raises ValueError for what is not known here, ImportError for what is missing."""
+    exporter = _exporter(env)
+    exporter.shutdown()
+    return "stdout" if isinstance(exporter, ConsoleSpanExporter) else str(getattr(exporter, "_endpoint", "OTLP"))
+
+
 def bare_provider(process: str) -> TracerProvider:
     """Return a provider without an exporter, with our sampler."""
     named: dict[str, Any] = {
