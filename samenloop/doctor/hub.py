@@ -72,7 +72,7 @@ def _kafka(hub: Hub) -> tuple[Check, Cluster | None]:
         return Check("kafka", "fail", f"{servers}: {error.detail}", secure), None
     if away:
         return Check("kafka", "warn", f"part of it does not answer: {', '.join(away)}", "start those brokers"), found
-    return Check("kafka", "ok", f"{servers} answers, {len(found.brokers)} brokers"), found
+    return Check("kafka", "ok", f"{servers} answers, brokers: {len(found.brokers)}"), found
 
 
 def _brokers(found: Cluster) -> list[Check]:

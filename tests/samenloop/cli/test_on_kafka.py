@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
 
 from samenloop.cli.tree import run
 from samenloop.contract import Codec, Envelope, dead_letter
@@ -308,3 +309,52 @@ def test_a_hub_is_seen_from_outside(samenloop: Samenloop, hub_file: Path) -> Non
     ]
     assert {"stage.nobody", "source.held"} <= {one["code"] for one in seen["concerns"]}
     assert "samenloop source release town" in told
+
+
+def test_the_doctor_finds_what_differs(samenloop: Samenloop, hub_file: Path) -> None:
+    """A hub at work is well; a setting that somebody changed and a topic that is not ours are a line each, with what
+    mends it.
+    """
+    hub = load_hub(hub_file, {})
+    well = {one["name"]: one for one in json.loads(samenloop("doctor", "--json")[1])}
+    admin, topic = clients.administrator(hub.kafka), f"{hub.kafka.prefix}polls.v1"
+    change = ConfigEntry("retention.ms", "1000", incremental_operation=AlterConfigOpType.SET)
+    (altered,) = admin.incremental_alter_configs(
+        [ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[change])]
+    ).values()
+    altered.result(10)
+    (made,) = admin.create_topics([NewTopic(f"{hub.kafka.prefix}strange.v1", 1, 1)]).values()
+    made.result(10)
+    code, out, _ = samenloop("doctor", "--json")
+    told = [one for one in json.loads(out) if one["name"] == "topics"]
+    samenloop("topics", "apply")
+    admin.delete_topics([f"{hub.kafka.prefix}strange.v1"])
+
+    assert {name for name, one in well.items() if one["state"] == "fail"} == set()
+    assert (well["topics"]["state"], well["schemas"]["state"], well["transactions"]["state"]) == ("ok", "ok", "ok")
+    assert "the broker's" in well["clock"]["found"]
+    assert "read 17 and write 17 of 17 topics, look at 5 of 5 groups" in well["rights"]["found"]
+    assert code == 0
+    assert [(one["state"], one["mend"]) for one in told] == [
+        ("warn", "samenloop topics apply"),
+        ("warn", "is it of an older version?"),
+    ]
+    assert "retention.ms is 1000, wanted" in told[0]["found"]
+
+
+def test_the_doctor_bounds_what_it_says(hub_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A hub without topics and schemas fails with ten lines of each, and the command that makes them."""
+    path = tmp_path / "empty.yaml"
+    path.write_text(hub_file.read_text().replace("prefix: 'cli-", "prefix: 'none-"))
+    capsys.readouterr()
+
+    code = run(["doctor", "--config", str(path), "--json"])
+
+    said = json.loads(capsys.readouterr().out)
+    topics = [one for one in said if one["name"] == "topics"]
+    schemas = [one for one in said if one["name"] == "schemas"]
+    assert code == 1
+    assert (len(topics), len(schemas)) == (10, 10)
+    assert {one["mend"] for one in topics} == {"samenloop topics apply"}
+    assert {one["mend"] for one in schemas} == {"samenloop schemas register"}
+    assert "more of that kind" in topics[-1]["found"]
