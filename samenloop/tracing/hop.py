@@ -65,7 +65,7 @@ class _Hop:
         self._stage = stage
         self._origins: dict[bytes, _Origin] = {}
         self._spans: dict[bytes, Span] = {}
-        self._letters: dict[bytes, Record] | None = None
+        self._carried: dict[bytes, Headers] = {}
         self._batch: Sequence[Record] = ()
 
     @contextmanager
@@ -84,7 +84,7 @@ class _Hop:
         finally:
             for made in self._spans.values():
                 made.end()
-            self._spans, self._batch = {}, ()
+            self._spans, self._carried, self._batch = {}, {}, ()
 
     def mark(self, outputs: list[Output]) -> list[Output]:
         """Find each output's cause by the event ids it carries."""
@@ -97,10 +97,11 @@ class _Hop:
         if output.topic == "dead-letters":
             return self._letter(output, said)
         for name in _CAUSES:
-            origin = self._origins.get(said.get(name, b""))
+            cause = said.get(name, b"")
+            origin = self._origins.get(cause) or self._origins.get(cause.partition(b"#")[0])  # `Event.about`
             if origin is not None:
-                made = self._spans.get(_trace(origin.parent))
-                return marked(output, made.headers() if made else origin.headers(), origin.start)
+                carried = self._carried.get(_trace(origin.parent))
+                return marked(output, carried or origin.headers(), origin.start)
         return output
 
     def _letter(self, output: Output, said: Mapping[str, bytes]) -> Output:
@@ -136,7 +137,8 @@ class _Hop:
         self._forget()
         for trace, origins in batches.items():
             if origins[0].parent.endswith(b"1") and len(self._spans) < MOST_TRACES:
-                self._spans[trace] = self._span(topics[trace], origins)
+                made = self._spans[trace] = self._span(topics[trace], origins)
+                self._carried[trace] = made.headers()
 
     def _span(self, topic: str, origins: Sequence[_Origin]) -> Span:
         parents = {origin.parent: origin for origin in origins}

@@ -314,7 +314,7 @@ def test_what_is_told_later_belongs_to_its_cause(spans: InMemorySpanExporter) ->
     hop = tracing.hop("notify")
     marked(hop, [record(1, PARENT)], [])
 
-    assert marked(hop, [], [output(b"e1")]) == [PARENT.decode()]
+    assert marked(hop, [], [output(b"e1"), output(b"e1#summary")]) == [PARENT.decode()] * 2
 
 
 def test_errors_are_always_kept(spans: InMemorySpanExporter) -> None:
