@@ -24,7 +24,6 @@ _CLOCK_SECONDS = 5.0
 _LOOPBACK_SAFE = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 _LEAST_FREE, _SMALL_FREE = 0.05, 0.15
 _NTP = "run chronyd or systemd-timesyncd, here and there"
-_APPLY = "samenloop topics apply"
 
 
 def hub_checks(hub: Hub) -> list[Check]:

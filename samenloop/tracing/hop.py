@@ -13,6 +13,8 @@ from samenloop.tracing.spans import NO_SPAN, PARENT, START, STATE, Span, begin, 
 MOST_TRACES, MOST_LINKS, MOST_REMEMBERED = 32, 32, 20_000
 _IDS, _CAUSES = ("ce_id", "ce_correlationid"), ("ce_causationid", "ce_correlationid")
 _PARENT_LENGTH = 55
+_SAMPLED = frozenset((b"1", b"3", b"5", b"7", b"9", b"b", b"d", b"f"))
+"""Last digits of a header whose lowest flag is set."""
 
 
 class Hop(Protocol):
@@ -67,11 +69,13 @@ class _Hop:
         self._spans: dict[bytes, Span] = {}
         self._carried: dict[bytes, Headers] = {}
         self._batch: Sequence[Record] = ()
+        self._letters: dict[bytes, _Origin] | None = None
+        self._aside = 0
 
     @contextmanager
     def over(self, records: Sequence[Record]) -> Iterator[None]:
         """One span for each trace of the batch, from now until what came of it is committed."""
-        self._batch = records
+        self._batch, self._letters, self._aside = records, None, 0
         self._begin(records)
         only = next(iter(self._spans.values())) if len(self._spans) == 1 else NO_SPAN
         try:
@@ -106,21 +110,28 @@ class _Hop:
 
     def _letter(self, output: Output, said: Mapping[str, bytes]) -> Output:
         """Leave a span of what was set aside, whatever the sampler says. Its letter names the record, not an event."""
-        origin = self._of_letter(said.get("ce_id", b""))
+        if self._letters is None:
+            self._letters = self._letters_of_batch()
+        origin = self._letters.pop(said.get("ce_id", b""), None)
         if origin is None:
             return output
+        self._aside += 1
+        if self._aside > MOST_TRACES:
+            return marked(output, origin.headers(), origin.start)
         made = begin(f"set aside {self._stage}", parent=origin.headers(), always=True)
         made.fail("dead-letter")
         made.end()
         return marked(output, made.headers(), origin.start)
 
-    def _of_letter(self, letter_id: bytes) -> _Origin | None:
-        from samenloop.contract.dead_letters import letter_id as id_of  # noqa: PLC0415 - seldom needed
+    def _letters_of_batch(self) -> dict[bytes, _Origin]:
+        """Return by the id that its dead letter would have where each record came from."""
+        from samenloop.contract.dead_letters import letter_id  # noqa: PLC0415 - seldom needed
 
-        for record in self._batch:
-            if str(id_of(record.topic, record.partition, record.offset, self._stage)).encode() == letter_id:
-                return _origin_of(record.headers)
-        return None
+        return {
+            str(letter_id(record.topic, record.partition, record.offset, self._stage)).encode(): origin
+            for record in self._batch
+            if (origin := _origin_of(record.headers)) is not None
+        }
 
     def _begin(self, records: Sequence[Record]) -> None:
         batches: dict[bytes, list[_Origin]] = {}
@@ -136,7 +147,7 @@ class _Hop:
             topics.setdefault(_trace(origin.parent), record.topic)
         self._forget()
         for trace, origins in batches.items():
-            if origins[0].parent.endswith(b"1") and len(self._spans) < MOST_TRACES:
+            if origins[0].parent[-1:] in _SAMPLED and len(self._spans) < MOST_TRACES:
                 made = self._spans[trace] = self._span(topics[trace], origins)
                 self._carried[trace] = made.headers()
 

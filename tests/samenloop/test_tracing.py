@@ -324,7 +324,7 @@ def test_errors_are_always_kept(spans: InMemorySpanExporter) -> None:
         aside, reason=DeadReason.SCHEMA, code="schema.framing", detail="no id", stage="consolidate", now=NOW
     )
     said = letter_output(CODEC, "urn:x", letter)
-    marked(tracing.hop("consolidate"), [aside], [said])
+    (carried,) = marked(tracing.hop("consolidate"), [record(6, UNSAMPLED), aside], [said])
     delivery = tracing.begin("deliver webhook", "client", parent=(("traceparent", UNSAMPLED),))
     delivery.fail("timeout")
     delivery.end()
@@ -333,6 +333,21 @@ def test_errors_are_always_kept(spans: InMemorySpanExporter) -> None:
     assert [span.name for span in done] == ["set aside consolidate", "deliver webhook"]
     assert {f"{span.context.trace_id:032x}".encode() for span in done} == {PARENT[3:35]}
     assert letter.traceparent == UNSAMPLED.decode()
+    assert carried.endswith(f"{done[0].context.span_id:016x}-01")
+
+
+def test_a_batch_that_is_refused_whole_leaves_few_spans(spans: InMemorySpanExporter) -> None:
+    """What is always kept is bounded too; every letter still carries its trace."""
+    batch = [record(n, UNSAMPLED) for n in range(MOST_TRACES + 20)]
+    letters = [
+        dead_letter(one, reason=DeadReason.SCHEMA, code="schema.framing", detail="no id", stage="detect", now=NOW)
+        for one in batch
+    ]
+
+    found = marked(tracing.hop("detect"), batch, [letter_output(CODEC, "urn:x", letter) for letter in letters])
+
+    assert len(spans.get_finished_spans()) == MOST_TRACES
+    assert {text[3:35].encode() for text in found} == {PARENT[3:35]}
 
 
 def test_probes_are_always_kept(monkeypatch: pytest.MonkeyPatch) -> None:
