@@ -39,7 +39,7 @@ chaos: prepare-test ## Kill, freeze and restart everything for ROUNDS=n rounds; 
 
 lock: ## Resolve both lock files anew (needs uv)
 	@command -v $(UV) >/dev/null || { echo "uv: not found. Install it: .venv/bin/python -m pip install uv" >&2; exit 1; }
-	@$(COMPILE) --extra local --extra build --extra bench --extra docs --extra dev --output-file requirements-dev.lock
+	@$(COMPILE) --extra local --extra build --extra bench --extra docs --extra otel --extra dev --output-file requirements-dev.lock
 	@$(COMPILE) --extra local --extra build --constraints requirements-dev.lock --no-annotate --output-file requirements.lock
 
 clean: ## Remove what was built and installed here, .venv included

@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from edge.problems import KINDS, Fault, Problem, answer
-from samenloop import metrics
+from samenloop import metrics, tracing
 from samenloop.logs import get_logger
 
 _TRACE = re.compile(r"00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
@@ -34,8 +34,13 @@ class Telemetry:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        given = [(name.decode("latin-1"), value) for name, value in scope["headers"] if name == b"traceparent"]
+        with tracing.span(scope["method"], "server", parent=tuple(given)) as span:
+            await self._serve(scope, receive, send, span)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, span: tracing.Span) -> None:
         began = time.monotonic()
-        trace_id = _trace_id(scope)
+        trace_id = span.trace_id or _trace_id(scope)
         scope.setdefault("state", {})["trace_id"] = trace_id
         status = 500
         begun = False
@@ -44,7 +49,7 @@ class Telemetry:
             nonlocal status, begun
             if message["type"] == "http.response.start":
                 status, begun = message["status"], True
-                message["headers"] = [*message["headers"], *_headers(trace_id, message)]
+                message["headers"] = [*message["headers"], *_headers(trace_id, message, span)]
             await send(message)
 
         try:
@@ -59,6 +64,11 @@ class Telemetry:
                 await answer(problem, base_url=self._base_url, instance=trace_id)(scope, receive, answering)
         finally:
             self._tell(scope, status, trace_id, time.monotonic() - began)
+            route = getattr(scope.get("route"), "path", None)
+            span.rename(f"{scope['method']} {route}" if route else scope["method"])
+            span.set(http_request_method=scope["method"], http_route=route or "", http_response_status__code=status)
+            if status >= 500:
+                span.fail(str(status))
 
     def _tell(self, scope: Scope, status: int, trace_id: str, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", metrics.OTHER)
@@ -75,10 +85,11 @@ def _trace_id(scope: Scope) -> str:
     return found[1] if found and found[1] != "0" * 32 else secrets.token_hex(16)
 
 
-def _headers(trace_id: str, message: Message) -> list[tuple[bytes, bytes]]:
+def _headers(trace_id: str, message: Message, span: tracing.Span) -> list[tuple[bytes, bytes]]:
+    mine = dict(span.headers()).get(tracing.PARENT)
     there = {name for name, _ in message["headers"]}
     added = {
-        b"traceparent": f"00-{trace_id}-{secrets.token_hex(8)}-00".encode(),
+        b"traceparent": mine or f"00-{trace_id}-{secrets.token_hex(8)}-00".encode(),
         b"x-content-type-options": b"nosniff",
         b"cache-control": b"no-store",
     }

@@ -79,6 +79,12 @@ class Letters:
             metrics.DLQ_DEPTH_RECORDS.labels(topic=origin).set(depth[origin])
             metrics.DLQ_OLDEST_RECORD_TIMESTAMP_SECONDS.labels(topic=origin).set(oldest)
 
+    def waiting(self) -> tuple[dict[str, int], float | None]:
+        """Return how many wait, by origin, and since when the oldest of them does (seconds since 1970)."""
+        with self._lock:
+            rows = list(self._waiting.values())
+        return dict(Counter(row.origin for row in rows)), min((row.since for row in rows), default=None)
+
     def _done(self, state: DeadLetterState) -> None:
         row = self._origins.get(state.letter_id)
         self._close(state.letter_id)

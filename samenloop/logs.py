@@ -19,7 +19,7 @@ from typing import Any, Literal, cast
 import orjson
 import structlog
 
-from samenloop import clock
+from samenloop import clock, tracing
 
 Level = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 Format = Literal["auto", "json", "text"]
@@ -109,6 +109,7 @@ def _render(*, text: bool) -> None:
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            _traced,
             structlog.processors.ExceptionRenderer(
                 structlog.tracebacks.ExceptionDictTransformer(show_locals=False, max_frames=10)
             ),
@@ -119,6 +120,13 @@ def _render(*, text: bool) -> None:
         logger_factory=lambda *_: _Stderr(),
         cache_logger_on_first_use=False,
     )
+
+
+def _traced(_logger: object, _method: str, event: Event) -> Event:
+    """Name the trace that a line belongs to, where one is active and the line does not say it itself."""
+    if event.get("trace_id") is None and (trace := tracing.trace_id()) is not None:
+        event["trace_id"] = trace
+    return event
 
 
 def mask(_logger: object, _method: str, event: Event) -> Event:

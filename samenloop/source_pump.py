@@ -18,7 +18,7 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from samenloop import clock, metrics, plugins, settings
+from samenloop import clock, metrics, plugins, settings, tracing
 from samenloop.contract import Codec
 from samenloop.errors import BadSettings, Held, Reject, Retry
 from samenloop.identity import check_oin, system_urn
@@ -87,7 +87,8 @@ def run_source(
             if pump is None:
                 known = load_memory(hub.kafka, codec, name)
                 pump = Pump(name, opened, hub, codec, writer=writer, known=known)
-            pump.poll(stop)
+            with tracing.span(f"poll {name}", samenloop_source=name, samenloop_connector=source.connector):
+                pump.poll(stop)
             failures = 0
             stop.wait(source.poll_every_seconds)
         except Retry as error:

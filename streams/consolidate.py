@@ -16,7 +16,7 @@ from dataclasses import replace
 from datetime import date, datetime
 from typing import Self
 
-from samenloop import contract, metrics
+from samenloop import contract, metrics, tracing
 from samenloop.consolidate import Known, Ruling, accept, check, claim_of, judge
 from samenloop.content_hash import content_hash
 from samenloop.contract import Codec, Envelope, cloudevents, read_envelope
@@ -247,7 +247,8 @@ class Consolidate:
         self._outcomes["dead_lettered"] += 1
         self._letters[record.topic, letter.reason.value] += 1
         fields = {"code": error.code, "detail": error.detail, "topic": record.topic, "partition": record.partition,
-                  "offset": record.offset, "plan_id": record.key, "letter": str(letter.id)}  # fmt: skip
+                  "offset": record.offset, "plan_id": record.key, "letter": str(letter.id),
+                  "trace_id": tracing.trace_of(record.headers)}  # fmt: skip
         match error.code.partition(".")[0]:
             case "mandate":
                 log.error("principal.mismatch", "A source spoke for another; its change was set aside.", **fields)

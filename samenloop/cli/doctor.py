@@ -15,9 +15,10 @@ _SIGNS = {"ok": "ok  ", "warn": "warn", "fail": "FAIL"}
 
 
 def doctor(*, config: Config = None, json: Json = False) -> int:
-    """Say what this machine lacks and the line that installs it; with settings, also whether what they name answers.
+    """Say what this machine lacks and the line that installs it; with settings, also how the hub they name is.
 
-    Ends with 1 when something would not work.
+    Of a hub it looks at brokers, topics and their settings, rights, transactions, clock, disks and schemas; it changes
+    nothing. Ends with 1 when something would not work.
     """
     from samenloop.doctor import Check, healthy, run_checks
 

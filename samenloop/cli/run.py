@@ -242,6 +242,27 @@ def _codec(hub: Hub, life: _Life) -> Codec:
     return codec
 
 
+def _trace(name: str) -> None:
+    """Trace where the environment asks for it; what keeps it from that is told, and the process works without."""
+    from samenloop import logs, tracing
+
+    if not tracing.asked_for(os.environ):
+        return
+    log = logs.get_logger("process")
+    try:
+        from samenloop.tracing import export
+
+        tracing.use(export.provider(name, os.environ))
+    except ImportError:
+        log.warning(
+            "tracing.missing", "Traces are asked for, but their packages are not here: pip install samenloop[otel]."
+        )
+    except ValueError as error:
+        log.warning("tracing.refused", "Traces are asked for in a way that is not known here.", problem=str(error))
+    else:
+        log.info("tracing.started", "The process writes traces.")
+
+
 @contextmanager
 def _process(hub: Hub, name: str, kind: str, *, live_seconds: float = LIVE_SECONDS) -> Iterator[_Life]:
     """Give this process a name in the logs, a port for metrics and health, and an orderly end on a signal.
@@ -253,6 +274,7 @@ def _process(hub: Hub, name: str, kind: str, *, live_seconds: float = LIVE_SECON
     faulthandler.enable()  # a crash in native code says where
     logs.configure(hub.logs.level, hub.logs.form, process=name)
     log = logs.get_logger("process")
+    _trace(name)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

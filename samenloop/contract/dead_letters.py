@@ -65,6 +65,7 @@ def dead_letter(
         value_sha256=None if value is None else sha256(value).digest(),
         headers=tuple(Header(name, content) for name, content in record.headers),
         attempts=attempt_of(record.headers),
+        traceparent=next((v.decode("latin-1") for name, v in record.headers if name == "traceparent"), None),
     )
 
 

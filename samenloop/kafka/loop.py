@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from samenloop import clock, metrics
+from samenloop import clock, metrics, tracing
 from samenloop.errors import Retry
 from samenloop.kafka import clients
 from samenloop.kafka.assignment import Given
@@ -87,6 +87,7 @@ class _Loop:
         self._topics = Topics(kafka.prefix)
         self._positions = Positions(kafka.prefix)
         self._pending: list[Output] = []
+        self._hop = tracing.hop(stage.name)
         self._on_ready: Callable[[], object] = bool
         self._on_rebuild: Callable[[], object] = bool
 
@@ -109,9 +110,10 @@ class _Loop:
         if not self._positions.ours:
             return
         records = self._accept(messages) if messages else []
-        outputs = self._compute(records)
-        if outputs or self._positions.moved(self._stage.held()):
-            self._commit(outputs)
+        with self._hop.over(records):
+            outputs = self._hop.mark(self._compute(records))
+            if outputs or self._positions.moved(self._stage.held()):
+                self._commit(outputs)
 
     def _accept(self, messages: Sequence[Message]) -> list[Record]:
         """Turn messages into records. One of a partition that left us in the middle of the call is not ours to do."""

@@ -13,7 +13,7 @@ from concurrent.futures import Future
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from samenloop import metrics
+from samenloop import metrics, tracing
 from samenloop.errors import Retry
 from samenloop.kafka import clients
 from samenloop.kafka.names import topic_on_wire
@@ -41,7 +41,7 @@ class Publisher:
         It fails with Retry("kafka.unavailable") when one was not taken; others may have been.
         """
         sent = _Sent(outputs)
-        for output in outputs:
+        for output in tracing.stamped(outputs):
             try:
                 self._produce(output, sent)
             except (BufferError, KafkaException) as error:

@@ -94,20 +94,27 @@ def _create(admin: AdminClient, missing: Mapping[str, Topic], replication: int) 
     return [f"{name}: created with {topic.partitions} partitions" for name, topic in missing.items()]
 
 
-def _correct(admin: AdminClient, present: Mapping[str, Topic]) -> list[str]:
+def settings_that_differ(admin: AdminClient, present: Mapping[str, Topic]) -> list[tuple[str, str, str, str]]:
+    """Return topic, key, value and wanted value of each setting that is not as wanted. Raises KafkaException."""
     resources = [ConfigResource(ResourceType.TOPIC, name) for name in present]
     if not resources:
         return []
-    lines: list[str] = []
-    changes: list[ConfigResource] = []
+    found = []
     for resource, future in admin.describe_configs(resources).items():
         current: Any = future.result(_ASK_SECONDS)
-        for key, value in settings_of(present[resource.name]).items():
-            found = current[key].value
-            if found != value:
-                lines.append(f"{resource.name}: {key} was {found}, is now {value}")
-                change = ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET)
-                changes.append(ConfigResource(ResourceType.TOPIC, resource.name, incremental_configs=[change]))
+        for key, wanted in settings_of(present[resource.name]).items():
+            if (value := current[key].value) != wanted:
+                found.append((resource.name, key, value, wanted))
+    return found
+
+
+def _correct(admin: AdminClient, present: Mapping[str, Topic]) -> list[str]:
+    lines: list[str] = []
+    changes: list[ConfigResource] = []
+    for name, key, found, wanted in settings_that_differ(admin, present):
+        lines.append(f"{name}: {key} was {found}, is now {wanted}")
+        change = ConfigEntry(key, wanted, incremental_operation=AlterConfigOpType.SET)
+        changes.append(ConfigResource(ResourceType.TOPIC, name, incremental_configs=[change]))
     for merged in _merged(changes):
         for future in admin.incremental_alter_configs([merged]).values():
             future.result(_ASK_SECONDS)

@@ -8,6 +8,7 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
+from samenloop import tracing
 from samenloop.errors import Retry
 from samenloop.kafka import clients
 from samenloop.kafka.names import topic_on_wire, transactional_id
@@ -46,7 +47,7 @@ class Writer:
             yield
             if self._outputs:
                 with self._heart:
-                    self._transactions.commit(self._outputs, [], None)
+                    self._transactions.commit(tracing.stamped(self._outputs), [], None)
         finally:
             self._outputs = None
 

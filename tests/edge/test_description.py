@@ -11,11 +11,15 @@ import orjson
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from schemathesis.checks import not_a_server_error
 
 from edge.app import create_app
 from edge.problems import KINDS
+from samenloop import tracing
 from samenloop.partners import SCOPES
+from samenloop.tracing.export import bare_provider
 from tests.edge.read_model.conftest import make_plan
 from tests.edge.regions import make_region
 from tests.edge.scenes import Scene
@@ -145,3 +149,25 @@ def test_a_trace_goes_on(scene: Scene) -> None:
     assert given.json()["instance"] == trace
     assert trace in given.headers["traceparent"]
     assert re.fullmatch("[0-9a-f]{32}", nonsense.json()["instance"])
+
+
+def test_a_request_is_a_span_of_its_callers_trace(scene: Scene) -> None:
+    """With traces on, the answer names the request's own span, the problem its trace; a route names the span."""
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    exporter, provider = InMemorySpanExporter(), bare_provider("edge")
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    tracing.use(provider)
+    try:
+        answer = scene.client.get(
+            "/problems/stale",
+            headers={"traceparent": f"00-{trace}-00f067aa0ba902b7-01", "tracestate": "other=secret"},
+        )
+        missing = scene.client.get("/nowhere")
+    finally:
+        tracing.use(None)
+
+    span, other = exporter.get_finished_spans()
+    assert answer.headers["traceparent"] == f"00-{trace}-{span.context.span_id:016x}-01"
+    assert (span.name, span.attributes["http.response.status_code"]) == ("GET /problems/{code}", 200)  # type: ignore[index]
+    assert not span.context.trace_state
+    assert missing.json()["instance"] == f"{other.context.trace_id:032x}"

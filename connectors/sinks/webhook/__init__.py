@@ -25,10 +25,10 @@ from connectors.sinks.webhook.answers import Answer, Verdict, judge, meaning, re
 from connectors.sinks.webhook.answers import Meaning as Says
 from connectors.sinks.webhook.history import History, histories
 from connectors.sinks.webhook.lanes import Delivery, Lane
-from connectors.sinks.webhook.messages import receipt_of, receipt_output
+from connectors.sinks.webhook.messages import receipt_of, receipt_output, trace_headers
 from connectors.sinks.webhook.reach import Following, Leave, Reach
 from connectors.sinks.webhook.sender import Attempt, Sender
-from samenloop import contract, identity, metrics, subscriptions, webhooks
+from samenloop import contract, identity, metrics, subscriptions, tracing, webhooks
 from samenloop.contract import Codec, read_envelope
 from samenloop.contract.alert_events import alert_event
 from samenloop.errors import Reject
@@ -213,7 +213,9 @@ class Webhook:
             self._answered(delivery, Answer(problem="secret"), now, now)
             return
         body = alert_event(delivery.alert, self._source)
-        attempt = Attempt(str(delivery.alert.id), subscription.sink, body, secrets, now)
+        delivery.span = reporting.attempting(delivery, subscription.subscriber_oin)
+        headers = trace_headers(delivery.span, delivery.alert)
+        attempt = Attempt(str(delivery.alert.id), subscription.sink, body, secrets, now, headers)
         self._flying[attempt] = delivery
         self._sender.send(attempt)
 
@@ -221,7 +223,7 @@ class Webhook:
         """One attempt is over: what now?"""
         lane = self._lanes[delivery.alert.subscription_id]
         lane.landed(delivery)
-        reporting.attempted(self._partner(delivery), answer)
+        reporting.attempted(self._partner(delivery), answer, delivery.span)
         verdict = judge(
             answer,
             attempts=delivery.attempts,
@@ -304,7 +306,9 @@ class Webhook:
         )
         delivery.attempts += 1
         self._history[delivery.record.partition].setdefault(receipt.alert_id, History()).add(receipt)
-        self._out.append(receipt_output(self._codec, self._source, receipt, delivery.alert))
+        said = [receipt_output(self._codec, self._source, receipt, delivery.alert)]
+        self._out += said if delivery.span is tracing.NO_SPAN else tracing.stamped(said, delivery.span)
+        delivery.span = tracing.NO_SPAN
         return receipt
 
     def _stop(self, delivery: Delivery, status: SubscriptionStatus, reason: str, now: datetime) -> None:

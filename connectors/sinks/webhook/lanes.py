@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from samenloop import tracing
 from samenloop.model import Alert
 from samenloop.stage import Record
 
@@ -23,7 +24,8 @@ _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(slots=True, eq=False)
 class Delivery:
-    """One alert on its way. *attempts* are those with a receipt; of these *tries* counted and *refusals* said no."""
+    """One alert on its way. *attempts* are those with a receipt; of these *tries* counted and *refusals* said no;
+    *span* is of the attempt under way."""
 
     alert: Alert
     label: str
@@ -35,6 +37,7 @@ class Delivery:
     transient: bool = False
     in_flight: bool = False
     done: bool = False
+    span: tracing.Span = tracing.NO_SPAN
 
 
 @dataclass(slots=True)

@@ -7,9 +7,9 @@ from datetime import datetime
 from uuid import UUID
 
 from connectors.sinks.webhook.answers import Answer
-from connectors.sinks.webhook.lanes import Lane
+from connectors.sinks.webhook.lanes import Delivery, Lane
 from connectors.sinks.webhook.reach import Reach
-from samenloop import metrics
+from samenloop import metrics, tracing
 from samenloop.logs import get_logger
 from samenloop.model import Alert, DeliveryReceipt, Outcome
 
@@ -26,9 +26,26 @@ _OUTCOMES = {
 _STATES = ("closed", "half_open", "open")
 
 
-def attempted(partner: str, answer: Answer) -> None:
-    """Count one attempt."""
+def attempting(delivery: Delivery, partner: str) -> tracing.Span:
+    """Begin the span of one attempt, below what told the alert."""
+    return tracing.begin(
+        "deliver webhook",
+        "client",
+        parent=delivery.record.headers,
+        samenloop_partner=partner,
+        samenloop_attempt=delivery.attempts + 1,
+        http_request_method="POST",
+    )
+
+
+def attempted(partner: str, answer: Answer, span: tracing.Span) -> None:
+    """Count one attempt and end its span; one that failed is always kept."""
     status = answer.status
+    if status is None or status >= 400:
+        span.fail(answer.problem or str(status))
+    if status is not None:
+        span.set(http_response_status__code=status)
+    span.end()
     result = answer.problem if answer.problem in ("timeout", "tls") else "connect"
     if status is not None:
         result = "429" if status == 429 else f"{status // 100}xx"

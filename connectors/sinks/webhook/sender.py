@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
 from queue import Empty, SimpleQueue
@@ -31,13 +31,17 @@ _RESOLVERS = 16
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Attempt:
-    """One POST: an alert's id, where to, what, signed with which secrets; *at* is when it was decided."""
+    """One POST: an alert's id, where to, what, signed with which secrets; *at* is when it was decided.
+
+    *headers* go with it, beside those that every POST has.
+    """
 
     alert_id: str
     url: str
     body: bytes
     secrets: Sequence[str]
     at: datetime
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class Sender:
@@ -137,6 +141,7 @@ class Sender:
 
 def _headers(attempt: Attempt) -> Mapping[str, str]:
     return {
+        **attempt.headers,
         "content-type": "application/cloudevents+json; charset=utf-8",
         "user-agent": f"samenloop/{__version__}",
         **webhooks.sign(attempt.secrets, attempt.alert_id, clock.now(), attempt.body),

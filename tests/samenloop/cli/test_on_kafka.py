@@ -9,14 +9,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
 
 from samenloop.cli.tree import run
 from samenloop.contract import Codec, Envelope, dead_letter
-from samenloop.kafka import publish
+from samenloop.errors import Held
+from samenloop.kafka import clients, publish
 from samenloop.localstack import LocalStack
-from samenloop.model import DeadReason
+from samenloop.model import DeadReason, PollOutcome
 from samenloop.receiver import Receiver
 from samenloop.settings import load_hub
+from samenloop.source_account import poll_of, poll_output
 from samenloop.stage import Output, Record
 
 Samenloop = Callable[..., tuple[int, str, str]]
@@ -269,3 +272,89 @@ def test_a_subscription_begins_with_the_consent_of_its_sink(samenloop: Samenloop
     assert "WebHook-Allowed-Origin" in again[1]
     assert "is requested, expected one that is active to test it" in too_soon[2]
     assert json.loads(rotated[1])["secret"] != begun["secret"]
+
+
+def test_a_hub_is_seen_from_outside(samenloop: Samenloop, hub_file: Path) -> None:
+    """`status` tells from Kafka alone what waits and since when, who works, how sources are polled, what is open."""
+    hub = load_hub(hub_file, {})
+    codec = Codec.from_registry(hub.registry.url, hub.kafka.prefix)
+    poll = poll_of("town", "file-snapshots", datetime.now(UTC), PollOutcome.HELD, error=Held("snapshot.shrunk", "less"))
+    publish(
+        hub.kafka,
+        [
+            poll_output(codec, poll, hub_urn="urn:x", system="urn:y"),
+            Output("plan-changes", "p", b"not read by anybody here", ()),
+        ],
+    )
+    worker = clients.member(hub.kafka, f"{hub.kafka.prefix}detect", f"{hub.kafka.prefix}detect-0")
+    worker.subscribe([f"{hub.kafka.prefix}plan-regions.v1"])
+    try:
+        while not worker.assignment():
+            worker.poll(0.1)
+        code, out, _ = samenloop("status", "--json")
+        told = samenloop("status", "--once")[1]
+    finally:
+        worker.close()
+    seen = json.loads(out)
+    stages = {stage["stage"]: stage for stage in seen["stages"]}
+
+    assert (code, seen["complete"], seen["kafka"]) == (0, True, hub.kafka.bootstrap_servers)
+    assert [worker["name"] for worker in stages["detect"]["workers"]] == ["detect-0"]
+    assert stages["detect"]["workers"][0]["partitions"] == [0]
+    assert stages["detect"]["unowned_partitions"] == 0
+    assert (stages["consolidate"]["waiting"], stages["consolidate"]["workers"]) == (1, [])
+    assert stages["consolidate"]["oldest_at"] is not None
+    assert [(source["source"], source["state"], source["error_code"]) for source in seen["sources"]] == [
+        ("town", "PAUSED", "snapshot.shrunk")
+    ]
+    assert {"stage.nobody", "source.held"} <= {one["code"] for one in seen["concerns"]}
+    assert "samenloop source release town" in told
+
+
+def test_the_doctor_finds_what_differs(samenloop: Samenloop, hub_file: Path) -> None:
+    """A hub at work is well; a setting that somebody changed and a topic that is not ours are a line each, with what
+    mends it.
+    """
+    hub = load_hub(hub_file, {})
+    well = {one["name"]: one for one in json.loads(samenloop("doctor", "--json")[1])}
+    admin, topic = clients.administrator(hub.kafka), f"{hub.kafka.prefix}polls.v1"
+    change = ConfigEntry("retention.ms", "1000", incremental_operation=AlterConfigOpType.SET)
+    (altered,) = admin.incremental_alter_configs(
+        [ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[change])]
+    ).values()
+    altered.result(10)
+    (made,) = admin.create_topics([NewTopic(f"{hub.kafka.prefix}strange.v1", 1, 1)]).values()
+    made.result(10)
+    code, out, _ = samenloop("doctor", "--json")
+    told = [one for one in json.loads(out) if one["name"] == "topics"]
+    samenloop("topics", "apply")
+    admin.delete_topics([f"{hub.kafka.prefix}strange.v1"])
+
+    assert {name for name, one in well.items() if one["state"] == "fail"} == set()
+    assert (well["topics"]["state"], well["schemas"]["state"], well["transactions"]["state"]) == ("ok", "ok", "ok")
+    assert "the broker's" in well["clock"]["found"]
+    assert "read 17 and write 17 of 17 topics, look at 5 of 5 groups" in well["rights"]["found"]
+    assert code == 0
+    assert [(one["state"], one["mend"]) for one in told] == [
+        ("warn", "samenloop topics apply"),
+        ("warn", "is it of an older version?"),
+    ]
+    assert "retention.ms is 1000, wanted" in told[0]["found"]
+
+
+def test_the_doctor_bounds_what_it_says(hub_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A hub without topics and schemas fails with ten lines of each, and the command that makes them."""
+    path = tmp_path / "empty.yaml"
+    path.write_text(hub_file.read_text().replace("prefix: 'cli-", "prefix: 'none-"))
+    capsys.readouterr()
+
+    code = run(["doctor", "--config", str(path), "--json"])
+
+    said = json.loads(capsys.readouterr().out)
+    topics = [one for one in said if one["name"] == "topics"]
+    schemas = [one for one in said if one["name"] == "schemas"]
+    assert code == 1
+    assert (len(topics), len(schemas)) == (10, 10)
+    assert {one["mend"] for one in topics} == {"samenloop topics apply"}
+    assert {one["mend"] for one in schemas} == {"samenloop schemas register"}
+    assert "more of that kind" in topics[-1]["found"]

@@ -1,59 +1,20 @@
-"""What this machine and this hub need, what was found, and the one line that mends it.
-
-A check is a function that looks at one thing and returns one `Check`; it never changes anything. *fail* means that
-something will not work, *warn* that it may work badly.
-"""
+"""What this machine needs to run a hub."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
-import urllib.request
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
-from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from samenloop import clock
-from samenloop.errors import BadSettings, SamenloopError
+from samenloop.doctor.check import Check
+from samenloop.errors import BadSettings
 from samenloop.localstack import artefacts, ports, programs, tools
-from samenloop.settings import Hub
-
-State = Literal["ok", "warn", "fail"]
-_ASK_SECONDS = 5.0
-_CLOCK_SECONDS = 5.0
-_LOOPBACK_SAFE = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing looked at: *found* says what is there, *mend* is the line that helps when it is not ok."""
-
-    name: str
-    state: State
-    found: str
-    mend: str = ""
-
-
-def run_checks(hub: Hub | None = None) -> list[Check]:
-    """Look at the machine, and with a *hub* at what its settings name: Kafka, registry, clock, profiles."""
-    checks = [look() for look in _MACHINE]
-    if hub is not None:
-        checks += [look(hub) for look in _HUB]
-    return checks
-
-
-def healthy(checks: list[Check]) -> bool:
-    """Whether nothing failed; warnings do not count."""
-    return all(check.state != "fail" for check in checks)
 
 
 def _python() -> Check:
@@ -167,58 +128,6 @@ def _geometry() -> Check:
     return Check("geometry", "ok", found)
 
 
-def _kafka(hub: Hub) -> Check:
-    servers = hub.kafka.bootstrap_servers
-    mend = "start it, or correct kafka.bootstrap_servers; on one machine: samenloop up --local"
-    try:
-        for server in servers.split(","):
-            host, _, port = server.strip().rpartition(":")
-            socket.create_connection((host.strip("[]"), int(port)), _ASK_SECONDS).close()
-        from samenloop.kafka.groups import REPAIR, open_transactions  # noqa: PLC0415 - librdkafka, for this check only
-
-        hanging = open_transactions(hub.kafka)
-    except (OSError, ValueError) as error:
-        return Check("kafka", "fail", f"{servers} does not answer: {error}", mend)
-    except SamenloopError as error:
-        return Check("kafka", "fail", f"{servers}: {error}", "samenloop topics apply")
-    if hanging:
-        names = ", ".join(sorted({one.topic for one in hanging}))
-        return Check("kafka", "warn", f"{servers}: open transactions on {names}", f"if they stay: {REPAIR}")
-    return Check("kafka", "ok", f"{servers} answers, no transaction is open")
-
-
-def _registry(hub: Hub) -> Check:
-    try:
-        with _LOOPBACK_SAFE.open(f"{hub.registry.url}/subjects", timeout=_ASK_SECONDS) as answer:
-            answer.read()
-    except (OSError, ValueError) as error:
-        return Check(
-            "registry", "fail", f"{hub.registry.url} does not answer: {error}", "start it, or correct registry.url"
-        )
-    return Check("registry", "ok", f"{hub.registry.url} answers")
-
-
-def _clock(hub: Hub) -> Check:
-    """Compare with the registry's clock: receivers refuse signatures that are minutes off."""
-    try:
-        with _LOOPBACK_SAFE.open(f"{hub.registry.url}/subjects", timeout=_ASK_SECONDS) as answer:
-            theirs: datetime = parsedate_to_datetime(answer.headers["Date"])
-    except (OSError, ValueError, TypeError):
-        return Check("clock", "warn", "there is nothing to compare it with", "run chronyd or systemd-timesyncd")
-    apart = abs((clock.now() - theirs).total_seconds())
-    if apart > _CLOCK_SECONDS:
-        return Check("clock", "warn", f"{apart:.0f} s apart from the registry's", "run chronyd or systemd-timesyncd")
-    return Check("clock", "ok", "agrees with the registry's")
-
-
-def _profiles(hub: Hub) -> Check:
-    missing = [str(source.profile) for source in hub.sources.values() if not source.profile.is_file()]
-    if missing:
-        return Check("profiles", "fail", f"not there: {', '.join(missing)}", "correct sources.<name>.profile")
-    return Check("profiles", "ok", f"{len(hub.sources)} sources, each with its profile")
-
-
-_MACHINE: tuple[Callable[[], Check], ...] = (
+MACHINE: tuple[Callable[[], Check], ...] = (
     _python, _venv, _maven, _git, _java, _programs, _loopback, _disk, _memory, _cores, _writable, _zones, _geometry,
 )  # fmt: skip
-_HUB: tuple[Callable[[Hub], Check], ...] = (_kafka, _registry, _clock, _profiles)
