@@ -52,12 +52,13 @@ def test_known_series_begin_at_0() -> None:
 def test_closed_labels_fold_what_they_do_not_know() -> None:
     """A value outside the closed set becomes `other` and is counted; capitals are the domain's, not ours."""
     before = metrics.LABEL_OVERFLOW_TOTAL.labels(metric="samenloop_detection_pairs_total")._value.get()
+    kept = metrics.DETECTION_PAIRS_TOTAL.labels(stage="kept")._value.get()
 
     metrics.DETECTION_PAIRS_TOTAL.labels(stage="KEPT").inc()
     metrics.DETECTION_PAIRS_TOTAL.labels(stage="imagined").inc()
 
     found = series()
-    assert found['samenloop_detection_pairs_total{stage="kept"}'] == 1
+    assert found['samenloop_detection_pairs_total{stage="kept"}'] == kept + 1
     assert found['samenloop_detection_pairs_total{stage="other"}'] == 1
     assert found['samenloop_label_overflow_total{metric="samenloop_detection_pairs_total"}'] == before + 1
 
