@@ -131,10 +131,11 @@ class Survey:
             for number in range(topic.partitions)
         ]
         starts = self._offsets(wanted, _OffsetSpec.earliest(), IsolationLevel.READ_UNCOMMITTED)
-        stable = self._offsets(wanted, _OffsetSpec.latest(), IsolationLevel.READ_COMMITTED)  # first: the end moves on
         ends = self._offsets(wanted, _OffsetSpec.latest(), IsolationLevel.READ_UNCOMMITTED)
+        # After the ends, which move on: what is below them now was kept back by a transaction, not written meanwhile.
+        stable = self._offsets(wanted, _OffsetSpec.latest(), IsolationLevel.READ_COMMITTED)
         there = starts.keys() & stable.keys() & ends.keys()
-        return {place: Log(starts[place], stable[place], ends[place]) for place in sorted(there)}
+        return {place: Log(starts[place], min(stable[place], ends[place]), ends[place]) for place in sorted(there)}
 
     def _offsets(self, wanted: list[TopicPartition], which: Any, level: IsolationLevel) -> dict[Partition, int]:
         asked = self._admin.list_offsets(

@@ -124,3 +124,18 @@ def test_an_overflow_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
         metrics.VIEW_RECOUNTED_TIMESTAMP_SECONDS.labels(view=f"view-{number}").set(1)
 
     assert capsys.readouterr().err.count('"label.overflow"') == 1
+
+
+def test_an_instant_that_nobody_set_is_not_shown() -> None:
+    """A process that never judges, or never asks, does not say that it did so in 1970."""
+    script = (
+        "from samenloop import metrics\nfrom prometheus_client import generate_latest\n"
+        "before = generate_latest(metrics.REGISTRY).decode()\n"
+        "metrics.LAG_LAST_REFRESH_TIMESTAMP_SECONDS.labels().set(5)\n"
+        "after = generate_latest(metrics.REGISTRY).decode()\n"
+        "print('lag_last_refresh' in before, 'samenloop_lag_last_refresh_timestamp_seconds 5.0' in after)"
+    )
+
+    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+
+    assert said.split() == ["False", "True"]
