@@ -100,6 +100,7 @@ class Lookout:
             for place, at in self._written.items()
             if place in behind and (at is not None or self._ends[place] == behind[place].end)
         }
+        self._ends = {place: self._ends[place] for place in self._written}
         left = {place: lag for place, lag in behind.items() if place not in self._written}
         while left:
             at_once = {place[:2]: place for place in left}  # a partition is read from one position at a time
@@ -110,19 +111,19 @@ class Lookout:
     def members(self) -> dict[str, list[Member]]:
         """Return who works in each group; a group that nobody ever joined has no members."""
         names = {group_on_wire(self._kafka.prefix, group): group for group in self._groups}
-        found: dict[str, list[Member]] = {}
         try:
             asked = self._admin.describe_consumer_groups(list(names), request_timeout=_ASK_SECONDS)
-            for full_name, future in asked.items():
-                described: Any = future.result(_ASK_SECONDS)
-                found[names[full_name]] = [self._member(member) for member in described.members]
+            return {names[full_name]: self._described(future) for full_name, future in asked.items()}
+        except (KafkaException, TimeoutError) as error:
+            raise Retry("kafka.unavailable", f"groups could not be described: {error}") from error
+
+    def _described(self, future: Any) -> list[Member]:
+        try:
+            return [self._member(member) for member in future.result(_ASK_SECONDS).members]
         except KafkaException as error:
             if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
-                return {group: found.get(group, []) for group in self._groups}
-            raise Retry("kafka.unavailable", f"groups could not be described: {error}") from error
-        except TimeoutError as error:
-            raise Retry("kafka.unavailable", "groups could not be described in time") from error
-        return found
+                return []
+            raise
 
     def _member(self, member: Any) -> Member:
         topics: dict[str, list[int]] = {}
