@@ -14,7 +14,6 @@ WHOLE_HUBS = (
     "tests/chaos/test_nothing_lost.py",
     "tests/samenloop/demo/test_demo.py",
     "tests/samenloop/cli/test_up.py",
-    "tests/streams/health/test_on_kafka.py",
 )
 """Each starts a dozen processes: one worker runs them all, one after the other, so that no two run at a time."""
 
