@@ -163,7 +163,7 @@ def _prepare(hub: Hub) -> None:
 
 
 def _give_rights(hub: Hub, stack: LocalStack) -> None:
-    """Make a user with its rights for every process of the settings, as the stack's super user; wait until it is known."""
+    """Make a user with its rights for every process of the settings, and wait until they are known."""
     from samenloop.kafka.access import accesses
     from samenloop.kafka.authorize import Authorizer
     from samenloop.kafka.refusals import shake_hands
