@@ -234,6 +234,10 @@ class Hub(Model):
     """The whole file."""
 
     local: bool = Field(False, description="`samenloop up` starts the local Kafka and registry too")
+    local_secure: bool = Field(
+        False,
+        description="the local Kafka and registry with TLS, SCRAM and an authorizer, a principal for each process",
+    )
     kafka: Kafka = Kafka()
     registry: Registry = Registry()
     hub: Identity = Identity()

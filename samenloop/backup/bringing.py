@@ -4,20 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Final
 
 from samenloop.backup.containers import read_records
 from samenloop.backup.manifest import REGISTRY, Manifest, Part, Position, read_backup
 from samenloop.backup.schemas import Export, differing
 from samenloop.contract.topics import TOPICS, Topic
 from samenloop.errors import BadSettings
+from samenloop.kafka import clients
 from samenloop.kafka.groups import groups_at_work, set_positions
-from samenloop.kafka.layout import Run, runs
+from samenloop.kafka.layout import Run, packed, packed_offset, runs
 from samenloop.kafka.names import topic_on_wire
+from samenloop.kafka.reader import partitions_of
 from samenloop.kafka.refill import Refill
 from samenloop.kafka.window import Window
 from samenloop.settings import Hub, Kafka
-from samenloop.stage import Record
+from samenloop.stage import Partition, Record
+
+EXACT: Final = (
+    "plan-changes", "restriction-reports", "plan-regions", "conflicts", "opportunities", "subscriptions", "alerts",
+)  # fmt: skip
+"""Topics whose offsets mean something: a version, or the name of a dead letter. Other logs are brought back packed."""
 
 
 def restore(hub: Hub, folder: Path, *, tell: Callable[[str], object] = bool) -> Manifest:
@@ -48,17 +55,18 @@ def restore(hub: Hub, folder: Path, *, tell: Callable[[str], object] = bool) -> 
             raise BadSettings([f"registry {hub.registry.url}: {line}" for line in wrong])
         tell(f"registry: {len(manifest.schemas)} schemas, each with the id it had")
     for group, topics in manifest.groups.items():
-        _set(hub.kafka, group, topics)
+        set_positions(hub.kafka, group, _offsets(manifest, topics))
     tell(f"positions: of {', '.join(manifest.groups)}")
     return manifest
 
 
 def _topic(refill: Refill, folder: Path, topic: Topic, parts: list[Part], marks: Mapping[int, list[Position]]) -> None:
-    compacted = topic.cleanup == "compact"
-    partitions: dict[int, Iterator[Run]] = {
-        number: runs(_counted(folder, topic.name, number, part, marks.get(number, [])), part.end, compacted=compacted)
-        for number, part in enumerate(parts)
-    }
+    partitions: dict[int, Iterator[Run]] = {}
+    for number, part in enumerate(parts):
+        records = _counted(folder, topic.name, number, part, marks.get(number, []))
+        if topic.name not in EXACT:
+            records = packed(records, part.end, part.records)
+        partitions[number] = runs(records, part.end, compacted=topic.cleanup == "compact")
     refill.refill(topic, partitions, {number: part.end for number, part in enumerate(parts)})
 
 
@@ -86,11 +94,15 @@ def _counted(folder: Path, topic: str, number: int, part: Part, marks: list[Posi
         raise BadSettings([f"{folder / part.file}: found {count} records, expected {part.records}"])
 
 
-def _set(kafka: Kafka, group: str, topics: Any) -> None:
-    positions: list[tuple[str, int, Position]] = [
-        (topic, number, position) for topic, found in topics.items() for number, position in enumerate(found)
-    ]
-    set_positions(kafka, group, {(topic, number): position.offset for topic, number, position in positions})
+def _offsets(manifest: Manifest, topics: Mapping[str, list[Position]]) -> dict[Partition, int]:
+    """Return where a group goes on: behind as many records as it was."""
+    found: dict[Partition, int] = {}
+    for topic, positions in topics.items():
+        for number, position in enumerate(positions):
+            part = manifest.topics[topic][number]
+            packed_to = packed_offset(part.end, part.records, position.records_before)
+            found[topic, number] = position.offset if topic in EXACT else packed_to
+    return found
 
 
 def _of_another_hub(manifest: Manifest, hub: Hub) -> Iterable[str]:
@@ -110,6 +122,9 @@ def _busy(kafka: Kafka, manifest: Manifest) -> Iterable[str]:
 
 def _not_new(kafka: Kafka) -> Iterable[str]:
     """A topic that was emptied is not new: its next record would not be number 0."""
+    admin = clients.administrator(kafka)
+    for name in TOPICS:
+        partitions_of(admin, topic_on_wire(kafka.prefix, name))  # raises when one is missing, with what to do
     with Window(kafka) as window:
         logs = {topic_on_wire(kafka.prefix, name): window.ends(name) for name in TOPICS}
     for name, ends in logs.items():

@@ -53,7 +53,8 @@ def restore(
 ) -> None:
     """Bring a backup back into new topics and an empty registry, before any process of the hub is started.
 
-    Every record comes back at the offset it had, every schema with its id, every group to its position. A backup that
+    Every record comes back, where offsets mean something at the offset it had; every schema with its id; every group
+    behind the records it had read. A backup that
     is unfinished or damaged, topics that are not new, and a registry that holds something else are refused before
     anything is written. Make the topics with `samenloop topics apply` first; do not register schemas.
 

@@ -53,6 +53,11 @@ def local_key(hub: Hub) -> Path:
     return hub.data_dir / "master.key"
 
 
+def local_credentials(hub: Hub) -> Path:
+    """Return where the passwords of the principals of a secure local hub are."""
+    return hub.data_dir / "local-credentials"
+
+
 def _at_local(hub: Hub) -> Hub:
     from samenloop.localstack.data import addresses
 
@@ -64,6 +69,10 @@ def _at_local(hub: Hub) -> Hub:
         return hub.model_copy(update={"delivery": delivery})
     kafka = hub.kafka.model_copy(update={"bootstrap_servers": found["bootstrap"]})
     registry = hub.registry.model_copy(update={"url": found["registry"]})
+    if hub.local_secure:
+        ca = local_folder(hub) / "tls" / "ca.crt"
+        signs = {"security_protocol": "SASL_SSL", "ssl_ca_location": ca, "credentials_dir": local_credentials(hub)}
+        kafka, registry = kafka.model_copy(update=signs), registry.model_copy(update={"ssl_ca_location": ca})
     return hub.model_copy(update={"kafka": kafka, "registry": registry, "delivery": delivery})
 
 
@@ -98,7 +107,7 @@ def _greet(hub: Hub) -> None:
     from samenloop.kafka.refusals import shake_hands
 
     with suppress(Retry):
-        shake_hands(hub.kafka)
+        shake_hands(hub.kafka, patience_seconds=2)
 
 
 def _plain(detail: str) -> str:

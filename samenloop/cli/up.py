@@ -6,25 +6,41 @@ import asyncio
 import os
 import secrets
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import orjson
 
 from samenloop import credentials
-from samenloop.cli.options import Config, codec_of, hub_of, local_folder, local_key, reaching, settings_of
+from samenloop.cli.options import (
+    Config,
+    codec_of,
+    hub_of,
+    local_credentials,
+    local_folder,
+    local_key,
+    reaching,
+    settings_of,
+)
 from samenloop.cli.output import say, warn
+from samenloop.errors import BadSettings
 from samenloop.settings import Hub
 from samenloop.supervisor import Part, State, Status, Supervisor, stop_on_signals
 
+if TYPE_CHECKING:
+    from samenloop.localstack import LocalStack
+
+_KNOWN_SECONDS = 20.0
+"""In which a broker knows a user that was made."""
 Kind = Literal["source", "stream", "sink", "edge", "conservation", "lag-exporter", "probe"]
 _UNHURRIED: tuple[Kind, ...] = ("lag-exporter", "probe")
 """What only watches: nobody waits for it."""
 
 
-def up(*, local: bool = False, config: Config = None) -> int:
+def up(*, local: bool = False, secure: bool = False, config: Config = None) -> int:
     """Run the whole hub of one settings file until Ctrl-C: every stage, every sink, every source, supervised.
 
     Creates the topics that are missing; the schemas must be registered. Ends with 0 when asked to stop, 1 when Kafka
@@ -35,7 +51,12 @@ def up(*, local: bool = False, config: Config = None) -> int:
     local
         Start a Kafka and a registry here too, register the schemas, make a master key: as `local: true` in the
         settings does, with which every other command finds them.
+    secure
+        With --local: TLS, SCRAM and an authorizer, a principal with its own rights for each process, as
+        `local_secure: true` in the settings does.
     """
+    if secure:
+        os.environ["SAMENLOOP_LOCAL_SECURE"] = "true"
     if local:
         os.environ["SAMENLOOP_LOCAL"] = "true"  # for this process and every part of it
         say("Other commands find this Kafka with `local: true` in the settings, or SAMENLOOP_LOCAL=true.")
@@ -147,6 +168,36 @@ def _prepare(hub: Hub) -> None:
             say(line)
 
 
+def _give_rights(hub: Hub, stack: LocalStack) -> None:
+    """Make a user with its rights for every process of the settings, and wait until they are known."""
+    from samenloop.kafka.access import accesses
+    from samenloop.kafka.authorize import Authorizer
+    from samenloop.kafka.refusals import shake_hands
+
+    folder, found = stack.credentials(credentials.ADMIN), {"bootstrap_servers": stack.admin_bootstrap}
+    certificate = {"ssl_certificate_location": folder / "user.crt", "ssl_key_location": folder / "user.key"}
+    admin = hub.kafka.model_copy(
+        update={**found, **certificate, "security_protocol": "SSL", "ssl_ca_location": stack.ca}
+    )
+    authorizer = Authorizer(admin, accesses(hub.sources).values())
+    differences = authorizer.differences()
+    authorizer.grant(differences.lacking)
+    authorizer.withdraw(differences.beyond)
+    authorizer.make_users(local_credentials(hub))
+    signing = {"security_protocol": "SASL_SSL", "ssl_ca_location": stack.ca, "credentials_dir": local_credentials(hub)}
+    found["bootstrap_servers"] = stack.bootstrap
+    setup = hub.model_copy(update={"kafka": hub.kafka.model_copy(update={**found, **signing})})
+    until = time.monotonic() + _KNOWN_SECONDS
+    while True:
+        try:
+            shake_hands(credentials.signed_in(setup, credentials.SETUP).kafka)
+            return
+        except BadSettings:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.2)
+
+
 @contextmanager
 def _local_stack(hub: Hub) -> Iterator[None]:
     """Start a Kafka and a registry that keep their data beside the hub's, and end them with us."""
@@ -157,6 +208,8 @@ def _local_stack(hub: Hub) -> Iterator[None]:
         key.parent.mkdir(parents=True, exist_ok=True)
         key.touch(mode=0o600)
         key.write_bytes(secrets.token_bytes(32))
-    with LocalStack(local_folder(hub), keep=True, tell=say) as stack:
+    with LocalStack(local_folder(hub), keep=True, secure=hub.local_secure, tell=say) as stack:
+        if hub.local_secure:
+            _give_rights(hub, stack)
         say(f"Kafka at {stack.bootstrap}, schema registry at {stack.registry_url}, their data in {local_folder(hub)}")
         yield

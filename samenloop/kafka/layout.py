@@ -1,9 +1,9 @@
 """How records come to lie at the offsets they had: runs of records, and gaps that readers never see. Pure.
 
-An offset is not just a place: the version of a plan's state is the offset of its change, and a dead letter is named
-after the offset of its record. So a restored log has every record where it was. What lies between is gone (the end of
-a transaction, an aborted one, what compaction took) and is made again as what no reader is shown: one offset by the
-end of a transaction that holds the run before it, more by a transaction that is aborted.
+An offset can be more than a place: the version of a plan's state is the offset of its change, and a dead letter is
+named after the offset of its record. So in a restored log such a record is where it was. What lies between is gone (the
+end of a transaction, an aborted one, what compaction took) and is made again as what no reader is shown: one offset by
+the end of a transaction that holds the run before it, more by a transaction that is aborted.
 """
 
 from __future__ import annotations
@@ -51,6 +51,19 @@ def runs(records: Iterable[Record], end: int, *, compacted: bool) -> Iterator[Ru
         yield Run([], 2)  # the one record is gone: as nothing can take its place alone, the log ends one later
     elif run or end > following:
         yield Run(run, end - following)
+
+
+def packed(records: Iterable[Record], end: int, count: int) -> Iterator[Record]:
+    """Yield *count* records moved up to the *end* of their log, so that the only gap is before the first.
+
+    None lies lower than it did, and where the log goes on is the same: for topics whose offsets are places only.
+    """
+    return (replace(record, offset=packed_offset(end, count, index)) for index, record in enumerate(records))
+
+
+def packed_offset(end: int, count: int, index: int) -> int:
+    """Return where the record with so many before it lies in a packed log."""
+    return end - count + index
 
 
 def portions(gap: int) -> Iterator[int]:

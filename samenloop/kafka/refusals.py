@@ -46,11 +46,11 @@ def refused(error: KafkaError, what: str) -> Retry:
     return Retry("kafka.unavailable", f"{what}: {error.str()}")
 
 
-def shake_hands(kafka: Kafka) -> None:
+def shake_hands(kafka: Kafka, *, patience_seconds: float = _ASK_SECONDS) -> None:
     """Connect once. Raises BadSettings when Kafka or we refuse the other, Retry when nobody answers in time."""
     heard: list[str] = []
     admin = clients.administrator(kafka, on_error=lambda error: heard.append(error.str()))
-    until = time.monotonic() + _ASK_SECONDS
+    until = time.monotonic() + patience_seconds
     while True:
         asked = admin.describe_cluster(request_timeout=_ASK_SECONDS)
         while not asked.done() and time.monotonic() < until:

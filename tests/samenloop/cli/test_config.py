@@ -15,7 +15,7 @@ def test_settings_in_force_are_shown_masked(
 ) -> None:
     """File, environment and defaults together; a password is never printed."""
     path = tmp_path / "hub.yaml"
-    path.write_text("kafka: {prefix: mine.}\n")
+    path.write_text("kafka: {prefix: mine., security_protocol: SASL_SSL, sasl_username: me}\n")
     monkeypatch.setenv("SAMENLOOP_KAFKA__SASL_PASSWORD", "geheim")
 
     text = run(["config", "check", "--config", str(path)]), capsys.readouterr().out

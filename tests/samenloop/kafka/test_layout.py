@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from samenloop.kafka.layout import GAP_AT_ONCE, portions, runs
+from samenloop.kafka.layout import GAP_AT_ONCE, packed, packed_offset, portions, runs
 from samenloop.stage import Record
 
 GAPS = st.lists(st.integers(0, 4) | st.integers(0, 3 * GAP_AT_ONCE), max_size=12)
@@ -49,3 +49,19 @@ def test_a_long_run_is_never_held_whole() -> None:
 
     assert max(len(run.records) for run in small) == 1000
     assert max(len(run.records) for run in large) == 3
+
+
+@given(gaps=st.lists(st.integers(0, 9), max_size=12), tail=st.integers(0, 4), read=st.integers(0, 20))
+def test_a_packed_log_ends_where_it_did(gaps: list[int], tail: int, read: int) -> None:
+    """No record lies lower than it did, the log goes on at the same offset, and who had read n records has read n."""
+    offsets: list[int] = []
+    for gap in gaps:
+        offsets.append((offsets[-1] + 1 if offsets else 0) + gap)
+    end = (offsets[-1] + 1 if offsets else 0) + tail
+
+    moved = [one.offset for one in packed(map(record, offsets), end, len(offsets))]
+
+    assert moved == list(range(end - len(offsets), end))
+    assert all(new >= old for new, old in zip(moved, offsets, strict=True))
+    behind = min(read, len(offsets))
+    assert [offset for offset in moved if offset < packed_offset(end, len(offsets), behind)] == moved[:behind]
