@@ -199,7 +199,7 @@ def registry(stack: LocalStack, folder: Path, ports: Sequence[int]) -> Iterator[
         return subprocess.run(check, check=False, stderr=subprocess.DEVNULL).returncode == 0
 
     try:
-        assert process.wait_until(healthy, seconds=150), process.said()
+        assert process.wait_until(healthy, seconds=180), process.said()
         yield process
     finally:
         process.stop(kill=True)
