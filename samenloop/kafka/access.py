@@ -164,9 +164,8 @@ _PROCESSES: Final = (
         "probe",
         "The synthetic plan that walks the whole road.",
         writes=("plan-changes",),
-        reads=("plan-changes", "plan-states", "plan-regions", "conflicts", "opportunities", "alerts", "receipts"),
-        slots=("source-probe",),
-        looks_at_groups=GROUPS,
+        reads=("plan-states", "plan-regions"),
+        looks_at_groups=("detect", "notify"),
     ),
     Access(
         OPERATOR,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,8 +22,8 @@ from samenloop.contract.registry import Registry
 from samenloop.contract.topics import INTERNAL, TOPICS
 from samenloop.errors import BadSettings
 from samenloop.kafka import clients, read_topic
-from samenloop.kafka.access import GROUPS, Access, accesses
-from samenloop.kafka.authorize import Authorizer
+from samenloop.kafka.access import GROUPS, Access, accesses, rights
+from samenloop.kafka.authorize import Authorizer, binding_of
 from samenloop.kafka.names import group_on_wire, topic_on_wire, transactional_id
 from samenloop.kafka.refusals import NOT_ALLOWED, shake_hands
 from samenloop.localstack import LocalStack
@@ -218,6 +220,22 @@ def test_rights_are_brought_to_the_table(town: Town) -> None:
     town.wait(lambda: set(authorizer.differences().lacking) == set(some))
     authorizer.grant(some)
     town.wait(lambda: not authorizer.differences().lacking)
+
+
+def test_a_process_that_lacks_a_right_ends_and_says_so(town: Town) -> None:
+    """It does not write the same again for ever: it ends with code 8, and an error that an operator sees."""
+    authorizer, source = Authorizer(town.admin, accesses(SOURCES).values()), accesses(SOURCES)[f"source-{SOURCES[0]}"]
+    polls = [right for right in rights(source, PREFIX) if right.name == topic_on_wire(PREFIX, "polls")]
+    taken = [binding_of(right, f"User:{PREFIX}{source.principal}") for right in polls]
+    command = [sys.executable, "-m", "samenloop.cli", "run", "source", SOURCES[0], "--config", str(town.file)]
+    authorizer.withdraw(taken)
+    try:
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    finally:
+        authorizer.grant(taken)
+
+    assert ended.returncode == 8, ended.stderr
+    assert '"event":"kafka.not_allowed"' in ended.stderr
 
 
 def test_everything_deleted_and_restored(town: Town, tmp_path: Path, capsys: Any) -> None:
