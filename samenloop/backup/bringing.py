@@ -13,7 +13,7 @@ from samenloop.contract.topics import TOPICS, Topic
 from samenloop.errors import BadSettings
 from samenloop.kafka import clients
 from samenloop.kafka.groups import groups_at_work, set_positions
-from samenloop.kafka.layout import Run, packed, packed_offset, runs
+from samenloop.kafka.layout import Run, packed, packed_end, packed_offset, runs
 from samenloop.kafka.names import topic_on_wire
 from samenloop.kafka.reader import partitions_of
 from samenloop.kafka.refill import Refill
@@ -65,9 +65,13 @@ def _topic(refill: Refill, folder: Path, topic: Topic, parts: list[Part], marks:
     for number, part in enumerate(parts):
         records = _counted(folder, topic.name, number, part, marks.get(number, []))
         if topic.name not in EXACT:
-            records = packed(records, part.end, part.records)
-        partitions[number] = runs(records, part.end, compacted=topic.cleanup == "compact")
-    refill.refill(topic, partitions, {number: part.end for number, part in enumerate(parts)})
+            records = packed(records, _end(topic.name, part), part.records)
+        partitions[number] = runs(records, _end(topic.name, part), compacted=topic.cleanup == "compact")
+    refill.refill(topic, partitions, {number: _end(topic.name, part) for number, part in enumerate(parts)})
+
+
+def _end(topic: str, part: Part) -> int:
+    return part.end if topic in EXACT else packed_end(part.end, part.records)
 
 
 def _marks(manifest: Manifest, topic: str) -> dict[int, list[Position]]:
@@ -100,7 +104,7 @@ def _offsets(manifest: Manifest, topics: Mapping[str, list[Position]]) -> dict[P
     for topic, positions in topics.items():
         for number, position in enumerate(positions):
             part = manifest.topics[topic][number]
-            packed_to = packed_offset(part.end, part.records, position.records_before)
+            packed_to = packed_offset(_end(topic, part), part.records, position.records_before)
             found[topic, number] = position.offset if topic in EXACT else packed_to
     return found
 

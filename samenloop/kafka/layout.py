@@ -61,6 +61,11 @@ def packed(records: Iterable[Record], end: int, count: int) -> Iterator[Record]:
     return (replace(record, offset=packed_offset(end, count, index)) for index, record in enumerate(records))
 
 
+def packed_end(end: int, count: int) -> int:
+    """Return where a packed log ends: one later where a single offset would be free before the first record."""
+    return end + (end - count == 1)
+
+
 def packed_offset(end: int, count: int, index: int) -> int:
     """Return where the record with so many before it lies in a packed log."""
     return end - count + index

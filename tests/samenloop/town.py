@@ -126,7 +126,7 @@ class Town:
             thread.join()
             loop.close()
 
-    def wait(self, done: Callable[[], object], seconds: float = 90) -> None:
+    def wait(self, done: Callable[[], object], seconds: float = 180) -> None:
         """Wait until *done*; what the processes said last is in the failure."""
         deadline = time.monotonic() + seconds
         while not done():
@@ -134,7 +134,7 @@ class Town:
             time.sleep(0.3)
 
 
-def retried(ask: Callable[[], object], seconds: float = 20) -> None:
+def retried(ask: Callable[[], object], seconds: float = 120) -> None:
     """Do it again while a user that was made just now is not known yet."""
     deadline = time.monotonic() + seconds
     while True:

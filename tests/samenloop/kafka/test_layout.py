@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from samenloop.kafka.layout import GAP_AT_ONCE, packed, packed_offset, portions, runs
+from samenloop.kafka.layout import GAP_AT_ONCE, packed, packed_end, packed_offset, portions, runs
 from samenloop.stage import Record
 
 GAPS = st.lists(st.integers(0, 4) | st.integers(0, 3 * GAP_AT_ONCE), max_size=12)
@@ -59,9 +59,11 @@ def test_a_packed_log_ends_where_it_did(gaps: list[int], tail: int, read: int) -
         offsets.append((offsets[-1] + 1 if offsets else 0) + gap)
     end = (offsets[-1] + 1 if offsets else 0) + tail
 
+    end = packed_end(end, len(offsets))
     moved = [one.offset for one in packed(map(record, offsets), end, len(offsets))]
 
     assert moved == list(range(end - len(offsets), end))
+    assert end - len(offsets) != 1, "a single free offset could be taken by nothing"
     assert all(new >= old for new, old in zip(moved, offsets, strict=True))
     behind = min(read, len(offsets))
     assert [offset for offset in moved if offset < packed_offset(end, len(offsets), behind)] == moved[:behind]
