@@ -60,6 +60,7 @@ class Watch:
 
     def begin(self, part: str) -> None:
         """A part of the day begins: from now on count how far behind it gets, and when that is over."""
+        self.most_behind[part], self.caught_up[part] = self.behind, 0.0
         self._part, self._began = part, time.perf_counter()
 
     def remember(self) -> None:

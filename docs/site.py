@@ -50,6 +50,7 @@ def build(site: Path) -> int:
         if code == 0:
             shutil.rmtree(site, ignore_errors=True)
             shutil.copytree(folder / "site", site)
+            print(f"Open {site / 'index.html'}")
     return code
 
 

@@ -34,7 +34,7 @@ def test_every_page_is_on_the_site_and_in_its_navigation(site: Path) -> None:
     pages = [page.replace("README.html", "index.html") for page in pages]
 
     assert [page for page in pages if not (site / page).is_file()] == []
-    assert [page for page in pages if page != "index.html" and f'href="{page}"' not in start] == []
+    assert [page for page in pages if page != "index.html" and f'href="./{page}"' not in start] == []
 
 
 def test_pages_load_nothing_from_elsewhere(site: Path) -> None:
