@@ -3,6 +3,7 @@ PY := .venv/bin/python
 UV ?= $(or $(shell command -v uv),.venv/bin/uv)
 ONCE ?=
 ROUNDS ?= 3
+MINUTES ?= 10
 WORKERS ?= 3 # of pytest: one more than cores, since tests on Kafka wait much
 ARGS ?=
 ROWS ?=
@@ -10,7 +11,7 @@ COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate
 	--no-emit-find-links --no-header pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench bench-setup chaos lock clean prepare prepare-test
+.PHONY: help demo test lint bench bench-setup chaos soak docs lock clean prepare prepare-test
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F '\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -36,6 +37,12 @@ bench-setup: ## Install the peers that bench compares with (Debian's PostgreSQL 
 
 chaos: prepare-test ## Kill, freeze and restart everything for ROUNDS=n rounds; prints a table
 	@$(PY) -m tests.chaos --rounds $(ROUNDS)
+
+soak: prepare-test ## Play a day of a nation in MINUTES=n with all that goes wrong; prints the tables of the capacity page
+	@$(PY) -m benchmarks.soak --minutes $(MINUTES) $(ARGS)
+
+docs: prepare-test ## Build the documentation as a site into build/site; ends with 1 on any dead link
+	@$(PY) docs/site.py
 
 lock: ## Resolve both lock files anew (needs uv)
 	@command -v $(UV) >/dev/null || { echo "uv: not found. Install it: .venv/bin/python -m pip install uv" >&2; exit 1; }

@@ -134,11 +134,16 @@ def running_hub(**delivery: object) -> Iterator[Measured]:
 
 
 class Register:
-    """A works register that reports the changes of a synthetic nation, plan by plan."""
+    """A works register that reports the changes of a synthetic nation, plan by plan.
 
-    def __init__(self, codec: Codec) -> None:
+    *last* is what became of each plan: its last sequence, and whether it is still there.
+    """
+
+    def __init__(self, codec: Codec, name: str = "load") -> None:
         self._codec = codec
+        self._system = identity.system_urn(OIN, name)
         self._versions: dict[int, int] = {}
+        self.last: dict[str, tuple[int, bool]] = {}
 
     def outputs(self, batch: Batch, kind: ChangeKind) -> Iterator[Output]:
         """Yield one record of `plan-changes` for each change of *batch*; a shape None is a deleted plan."""
@@ -148,11 +153,14 @@ class Register:
             if shape is None and slot not in self._versions:
                 continue
             version = self._versions[slot] = self._versions.get(slot, 0) + 1
-            plan = None if shape is None else _plan(slot, version, shape.wkb, days=(start, end), owner=owner)
+            plan = (
+                None if shape is None else _plan(self._system, slot, version, shape.wkb, days=(start, end), owner=owner)
+            )
             yield self._output(slot, version, plan, kind if plan else ChangeKind.DELETED)
 
     def _output(self, slot: int, version: int, plan: Plan | None, kind: ChangeKind) -> Output:
-        plan_id = identity.plan_id(SYSTEM, f"W-{slot}")
+        plan_id = identity.plan_id(self._system, f"W-{slot}")
+        self.last[plan_id] = version, plan is not None
         content = f"{slot} {version}".encode().rjust(32) if plan else None
         event_id = identity.change_event_id(plan_id, f"s:{version}", kind, content)
         at = START + timedelta(seconds=version)
@@ -162,14 +170,14 @@ class Register:
             validity=Validity(at),
             recorded_at=at,
             ingested_at=at,
-            origin=Origin(OIN, SYSTEM, event_id),
+            origin=Origin(OIN, self._system, event_id),
             sequence=version,
             content_hash=content,
             plan=plan,
         )
         envelope = Envelope(
             id=event_id,
-            source=SYSTEM,
+            source=self._system,
             type="nl.samenloop.plan-changed.v1",
             time=at,
             subject=plan_id,
@@ -191,11 +199,11 @@ def in_turn(batches: Iterable[Batch], register: Register, kind: ChangeKind = Cha
     return [output for batch in batches for output in register.outputs(batch, kind)]
 
 
-def _plan(slot: int, version: int, wkb: bytes, *, days: tuple[int, int], owner: int) -> Plan:
+def _plan(system: str, slot: int, version: int, wkb: bytes, *, days: tuple[int, int], owner: int) -> Plan:
     start, end = (date(1970, 1, 1) + timedelta(days=day) for day in days)
     return Plan(
-        id=identity.plan_id(SYSTEM, f"W-{slot}"),
-        system=SYSTEM,
+        id=identity.plan_id(system, f"W-{slot}"),
+        system=system,
         local_id=f"W-{slot}",
         owner=Organisation(f"0000009900000000600{owner % 10}", f"Owner {owner}"),
         title=f"Works {slot}, version {version}",

@@ -6,20 +6,18 @@ Broker, load, stages and receiver share the cores of this machine. Rules: within
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from benchmarks.hub import Measured, Register, event_id_of, in_turn, running_hub
 from benchmarks.load import Nation
 from benchmarks.row import Row
+from benchmarks.sights import Findings, Webhooks, send
 from samenloop import clock
-from samenloop.contract import read_envelope
 from samenloop.handshake import AGREED
 from samenloop.kafka.clients import plain_producer
 from samenloop.kafka.names import topic_on_wire
-from samenloop.kafka.tail import Tail
 from samenloop.model import ChangeKind
 from samenloop.partners import add_partner
 from samenloop.receiver import Receiver
@@ -52,7 +50,7 @@ def _to_findings(wanted: set[str]) -> Iterator[Row]:
         _load(measured, register, nation)
         if any(name.startswith(TO_FINDING) for name in wanted):
             changes = in_turn(nation.changes(500 * LATENCY_SECONDS), register)
-            waited = _paced(measured.hub.kafka, changes, 500, _Findings(measured))
+            waited = _paced(measured.hub.kafka, changes, 500, Findings(measured.hub.kafka))
             yield from _percentiles(TO_FINDING, waited, f"at 500 changes a second on {PLANS:,} plans")
         if THROUGHPUT in wanted:  # last: copying leaves nothing behind that a stage could read
             yield _throughput(measured, in_turn(nation.changes(CHANGES), register))
@@ -61,7 +59,7 @@ def _to_findings(wanted: set[str]) -> Iterator[Row]:
 def _load(measured: Measured, register: Register, nation: Nation) -> None:
     for stage, _ in STAGES:
         measured.start("stream", stage)
-    _send(measured.hub.kafka, register.outputs(nation.everything(), ChangeKind.SNAPSHOT))
+    send(measured.hub.kafka, register.outputs(nation.everything(), ChangeKind.SNAPSHOT))
     measured.drained(STAGES)
 
 
@@ -78,57 +76,14 @@ def _throughput(measured: Measured, changes: Sequence[Output]) -> Row:
 def _drive(measured: Measured, changes: Sequence[Output]) -> tuple[float, str]:
     """Return changes a second until the last stage is done, and the microseconds of CPU a change by process."""
     before, began = measured.cpu_seconds(), time.perf_counter()
-    _send(measured.hub.kafka, changes)
+    send(measured.hub.kafka, changes)
     measured.drained(STAGES)
     rate = len(changes) / (time.perf_counter() - began)
     micros = {name: (spent - before[name]) / len(changes) * 1e6 for name, spent in measured.cpu_seconds().items()}
     return rate, ", ".join(f"{name} {micro:.0f}" for name, micro in micros.items())
 
 
-def _send(kafka: Kafka, outputs: Iterable[Output]) -> None:
-    producer = plain_producer(kafka)
-    name: dict[str, str] = {}
-    for output in outputs:
-        topic = name.setdefault(output.topic, topic_on_wire(kafka.prefix, output.topic))
-        while True:
-            try:
-                producer.produce(topic, output.value, output.key, headers=list(output.headers))
-                break
-            except BufferError:
-                producer.poll(0.05)
-    producer.flush(60)
-
-
-class _Findings:
-    """Sees what a reader of findings sees: each finding names the change that caused it."""
-
-    def __init__(self, measured: Measured) -> None:
-        self._tail = Tail(measured.hub.kafka, ("conflicts", "opportunities"))
-        self._tail.catch_up(patience_seconds=120)
-
-    def seen(self) -> Iterator[tuple[str, float]]:
-        """Yield the id of each change that led to something since the last call, and when that was seen."""
-        records = self._tail.poll()
-        now = time.perf_counter()
-        for record in records:
-            yield read_envelope(record.headers).causationid or "", now
-
-
-class _Webhooks:
-    """Sees what a partner receives: an alert about a plan carries the id of the change."""
-
-    def __init__(self, receiver: Receiver) -> None:
-        self._receiver, self._taken = receiver, len(receiver.messages)
-        self._offset = time.perf_counter() - clock.now().timestamp()
-
-    def seen(self) -> Iterator[tuple[str, float]]:
-        """Yield the id of each event that was received since the last call, and when."""
-        for message in islice(self._receiver.messages, self._taken, None):
-            self._taken += 1
-            yield str(message.event["id"]), message.at.timestamp() + self._offset
-
-
-def _paced(kafka: Kafka, changes: Sequence[Output], rate: int, sight: _Findings | _Webhooks) -> list[float]:
+def _paced(kafka: Kafka, changes: Sequence[Output], rate: int, sight: Findings | Webhooks) -> list[float]:
     """Send *changes* at *rate* a second and return the milliseconds until each was seen, but for the first 2 s."""
     producer, topic = plain_producer(kafka), topic_on_wire(kafka.prefix, "plan-changes")
     sent: dict[str, float] = {}
@@ -171,5 +126,5 @@ def _to_webhook() -> Iterator[Row]:
         measured.drained((("notify", "plan-regions"),))
         time.sleep(3)
         changes = in_turn(nation.changes(100 * LATENCY_SECONDS), register)
-        waited = _paced(hub.kafka, changes, 100, _Webhooks(receiver))
+        waited = _paced(hub.kafka, changes, 100, Webhooks(receiver))
         yield from _percentiles(TO_WEBHOOK, waited, "at 100 changes a second on loopback")

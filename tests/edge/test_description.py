@@ -24,6 +24,7 @@ from tests.edge.read_model.conftest import make_plan
 from tests.edge.regions import make_region
 from tests.edge.scenes import Scene
 
+pytestmark = pytest.mark.timeout(900)  # a machine that does much else is slow at a thousand made-up requests
 REGION = make_region(Path(tempfile.mkdtemp()) / "read-model.sqlite", stream_minutes=0.0001)
 REGION.log.plan(make_plan("P"))
 REGION.write()
