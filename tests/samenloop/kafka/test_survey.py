@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 
-from samenloop.errors import Retry
 from samenloop.kafka import Writer, clients
 from samenloop.kafka.names import group_on_wire, topic_on_wire
 from samenloop.kafka.survey import Reading, Sight, Survey
-from samenloop.localstack import LocalStack
 from samenloop.stage import Output
 from tests.samenloop.kafka.ledger import GROUPS, TOPICS
 
@@ -109,23 +106,3 @@ def test_topics_that_are_missing_are_left_out(hub: Hub) -> None:
 
     assert SINGLE in sight.logs
     assert all(topic != "never-made" for topic, _ in sight.logs)
-
-
-def test_a_broker_that_was_restarted_is_asked_again(hub: Hub, local_stack: LocalStack) -> None:
-    """Leaders of before the restart are not gone on with: the figures move again without a restart of ours."""
-    survey = survey_of(hub)
-    assert SINGLE in look(survey, lambda sight: SINGLE in sight.logs).logs
-    local_stack.stop_broker()
-    with pytest.raises(Retry):
-        survey.look()
-    local_stack.start_broker()
-    hub.write("single", ["a"])
-
-    deadline = time.monotonic() + 60
-    end = 0
-    while end != 1:
-        assert time.monotonic() < deadline
-        with suppress(Retry):
-            end = survey.look().logs[SINGLE].end
-        time.sleep(0.2)
-    survey.close()
