@@ -252,3 +252,18 @@ def test_the_settings_are_settings_and_find_what_is_mounted(tmp_path: Path) -> N
     assert hub.kafka.replication_factor == 3
     (settings,) = of_kind("ConfigMap")
     assert settings["data"].keys() == {"hub.yaml", *(Path(s.profile).name for s in hub.sources.values())}
+
+
+def test_prometheus_asks_every_process() -> None:
+    """The monitor selects each pod that serves metrics, by labels and a port that it has, under the hub's job."""
+    monitor = named("PodMonitor", "samenloop")["spec"]
+    (endpoint,) = monitor["podMetricsEndpoints"]
+    chosen = monitor["selector"]["matchLabels"].items()
+
+    for name, pod in pods():
+        ports = {port["name"] for c in containers(pod) for port in c.get("ports", ())}
+        if endpoint["port"] in ports:
+            assert chosen <= pod["metadata"]["labels"].items(), name
+            assert pod["metadata"]["labels"][monitor["jobLabel"]] == "samenloop"
+        else:
+            assert name in ("registry", "prepare", "operator")
