@@ -21,7 +21,17 @@ from samenloop.contract.alert_events import alert_event
 from samenloop.contract.json_form import LARGEST_EXACT
 from samenloop.contract.records import optional
 from samenloop.geometry import CRS84, to_metric_many
-from samenloop.model import Alert, Finding, Geometry, Period, Plan, PlanState, SubscriberRole, Visibility
+from samenloop.model import (
+    Alert,
+    Finding,
+    Geometry,
+    Period,
+    Plan,
+    PlanState,
+    Restriction,
+    SubscriberRole,
+    Visibility,
+)
 
 LEVELS: tuple[Visibility, ...] = tuple(Visibility)
 """A level is kept as its place here."""
@@ -32,7 +42,7 @@ _UTC_Z = orjson.OPT_UTC_Z
 
 
 class Participant(NamedTuple):
-    """A plan in a finding, as it is kept with it."""
+    """A plan or restriction in a finding, as it is kept with it."""
 
     id: str
     rid: int
@@ -42,9 +52,10 @@ class Participant(NamedTuple):
 
 @dataclass(slots=True)
 class Version:
-    """What is kept of one state of a plan or finding. *body* and *mask* are JSON objects without their closing brace.
+    """What is kept of one state of a plan, restriction or finding.
 
-    *box* is in metres, *days* since 1970 with inclusive ends; *geojson* is in CRS84.
+    *body* and *mask* are JSON objects without their closing brace. *box* is in metres, *days* since 1970 with
+    inclusive ends; *geojson* is in CRS84.
     """
 
     id: str
@@ -82,6 +93,21 @@ def plan_version(state: PlanState) -> Version:
         source_fields=_json(source_fields),
         geometry=plan.geometry,
         days=days_of(plan.period),
+    )
+
+
+def restriction_version(restriction: Restriction) -> Version:
+    """Return what is kept of a restriction; all of it is for everyone who may see it."""
+    return Version(
+        id=restriction.id,
+        rid=rid_of(restriction.id),
+        revision=restriction.revision,
+        level=level_of(restriction.visibility),
+        owner=restriction.owner.oin,
+        audience=_json(restriction.audience) if restriction.audience else None,
+        body=_json(_shape(Restriction)(restriction))[:-1],
+        geometry=restriction.geometry,
+        days=days_of(restriction.period),
     )
 
 

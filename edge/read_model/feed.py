@@ -19,11 +19,11 @@ from edge.read_model.documents import LEVELS
 from edge.read_model.layout import ALERTS, REMOVED, TOPIC_OF, at_of, place_of, rid_of
 from edge.read_model.sights import (
     FindingEyes,
-    PlanEyes,
+    OwnedEyes,
     feature,
     guard_of,
     now_visible,
-    plans_now,
+    owned_now,
     properties_of,
 )
 from samenloop.errors import Retry
@@ -81,8 +81,8 @@ def changes_of(db: sqlite3.Connection, viewer: Viewer, since: Since) -> Events:
         stand, cursor, since.limit, lambda low, high, most: db.execute(sql, (low, high, most)).fetchall()
     )
     superseded = {row[1] for row in rows if row[3] is not None and not row[4]}
-    allowed = now_visible(db, superseded, viewer, removed=False) if superseded else set()
-    eyes = PlanEyes(viewer)
+    allowed = now_visible(db, "plans", superseded, viewer, removed=False) if superseded else set()
+    eyes = OwnedEyes(viewer)
     events = [event for row in rows if (event := _change(row, eyes, allowed)) is not None]
     return _answer(events, stand, cursor, offsets)
 
@@ -178,7 +178,7 @@ def _answer(events: list[bytes], stand: _Stand, cursor: Cursor, offsets: Sequenc
     return Events(events, following.text(), at_end)
 
 
-def _change(row: Sequence[Any], eyes: PlanEyes, allowed: set[int]) -> bytes | None:
+def _change(row: Sequence[Any], eyes: OwnedEyes, allowed: set[int]) -> bytes | None:
     """Return the event that a version means to a viewer; None where it means nothing to it."""
     (_, rid, plan_id, until, gone, level, owner, audience, was_level, was_owner, was_audience, event, head, body,
      contact, source_fields, crs, accuracy, geojson) = row  # fmt: skip
@@ -208,11 +208,11 @@ def _attributes(head: str, event: str, kind: str, label: str) -> str:
 
 
 def _hidden(db: sqlite3.Connection, viewer: Viewer, subjects: set[str]) -> set[str]:
-    """Return which plans and findings *viewer* may no longer see; alerts about them are not told again."""
+    """Return which plans, restrictions and findings *viewer* may no longer see: no alert tells of them again."""
     by_rid = {rid_of(subject): subject for subject in subjects}
-    plans = plans_now(db, by_rid)
-    hidden = {by_rid[rid] for rid, plan in plans.items() if not sight(plan.guard, viewer)}
-    wanted = orjson.dumps(sorted(by_rid.keys() - plans.keys())).decode()
+    owned = owned_now(db, by_rid)
+    hidden = {by_rid[rid] for rid, one in owned.items() if not sight(one.guard, viewer)}
+    wanted = orjson.dumps(sorted(by_rid.keys() - owned.keys())).decode()
     for collection in ("conflicts", "opportunities"):
         rows = db.execute(
             f"select id, level, owner, audience, participants from {collection} "

@@ -15,11 +15,11 @@ import orjson
 
 from edge.read_model.areas import Area, accuracy_in, intersecting, to_geojson
 from edge.read_model.cursors import page_text
-from edge.read_model.layout import rid_of
+from edge.read_model.layout import OWNED, rid_of
 from edge.read_model.sights import (
     AT_ONCE,
     FindingEyes,
-    PlanEyes,
+    OwnedEyes,
     feature,
     guard_of,
     now_visible,
@@ -29,7 +29,7 @@ from edge.read_model.sights import (
 from samenloop.geometry import CRS84
 from samenloop.visibility import FindingSight, Sight, Viewer
 
-Collection = Literal["plans", "conflicts", "opportunities"]
+Collection = Literal["plans", "restrictions", "conflicts", "opportunities"]
 MOST_KEYS = 100_000
 """How many keys one page reads at most."""
 _HIDDEN_BITS = 40
@@ -196,10 +196,10 @@ def _seen(
 ) -> list[_Seen]:
     """Return what *viewer* sees of *rows*. A question about area or period never finds a masked finding: where it
     is and when is what the mask hides."""
-    if collection == "plans":
+    if collection in OWNED:
         superseded = [row.rid for row in rows if row.until is not None]
-        allowed = now_visible(db, superseded, viewer, removed=True) if superseded else set()
-        look = PlanEyes(viewer).sight
+        allowed = now_visible(db, collection, superseded, viewer, removed=True) if superseded else set()
+        look = OwnedEyes(viewer).sight
         seen = ((row, look(row.level, row.owner, row.audience)) for row in rows)
         return [_Seen(row, s) for row, s in seen if s and (row.until is None or row.rid in allowed)]
     eyes = FindingEyes(db, viewer, [row.participants or "[]" for row in rows])

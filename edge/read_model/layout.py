@@ -13,10 +13,17 @@ from pathlib import Path
 
 from samenloop.errors import BadSettings
 
-LAYOUT = "1"
+LAYOUT = "2"
 """Rises with every change of the tables or of what is prepared in them: the file is then made anew."""
-COLLECTIONS = ("plans", "conflicts", "opportunities")
-TOPIC_OF = {"plans": "plan-states", "conflicts": "conflicts", "opportunities": "opportunities"}
+TOPIC_OF = {
+    "plans": "plan-states",
+    "restrictions": "restrictions",
+    "conflicts": "conflicts",
+    "opportunities": "opportunities",
+}
+COLLECTIONS = tuple(TOPIC_OF)
+OWNED = ("plans", "restrictions")
+"""What belongs to one owner; a finding is judged by those of these that it is about."""
 ALERTS = "alerts"
 
 REMOVED, WITHDRAWN = 1, 2

@@ -7,7 +7,7 @@ the one before it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -23,6 +23,7 @@ from edge.read_model.documents import (
     is_own,
     place,
     plan_version,
+    restriction_version,
     tells_content,
 )
 from edge.read_model.layout import (
@@ -45,6 +46,12 @@ from samenloop.stage import Partition, Record
 log = get_logger("edge")
 
 _COLLECTION_OF = {topic: collection for collection, topic in TOPIC_OF.items()}
+_VERSION_OF: dict[str, Callable[[Any], Version]] = {
+    "plan-states": plan_version,
+    "restrictions": restriction_version,
+    "conflicts": finding_version,
+    "opportunities": finding_version,
+}
 _PRUNE_AT_ONCE = 2000
 _NOBODY = [None, None, None]
 """Who could see the version before, where there was none: level, owner, audience."""
@@ -184,7 +191,7 @@ class Writer:
             if record.value is None:
                 return _Told(record, envelope, None, REMOVED)
             value = self._codec.decode(record.topic, record.value, record.headers)
-            made = plan_version(value) if record.topic == "plan-states" else finding_version(value)
+            made = _VERSION_OF[record.topic](value)
             if made.id != record.key:
                 raise Reject("record.key", "the key is not the id of the record", field="key")
             return _Told(record, envelope, made)

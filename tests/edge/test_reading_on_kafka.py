@@ -122,7 +122,9 @@ def test_the_examples_of_the_pages(play: Play, edge: Process, sender: Sender, tm
 
     told = [json.loads(text) for text in said if not text.startswith("retry:")]
     if page == "read-plans.md":
-        assert [one["id"] for one in told[0]["collections"]] == ["plans", "conflicts", "opportunities"]
+        assert [one["id"] for one in told[0]["collections"]] == [
+            "plans", "restrictions", "conflicts", "opportunities",
+        ]  # fmt: skip
         assert any(sender.oin in one["id"] for one in told[1]["features"])
         assert told[2]["properties"]["title"] == EVENT["data"]["properties"]["title"]  # type: ignore[index, call-overload]
         assert f"{sender.oin}:systeem:works-register:plan:2027-0042 Renewal" in printed[0]
