@@ -265,7 +265,7 @@ DLQ_REPLAYED_TOTAL = _counter(
 RECONCILIATION_DIFFERENCE_RECORDS = _gauge(
     "reconciliation_difference_records",
     "Records not accounted for in the last closed hour, and in earlier ones that still do not add up.",
-    pipeline=("read", "publish", "consolidate", "deliver"),
+    pipeline=("read", "publish", "consolidate", "restrictions", "deliver"),
 )
 RECONCILIATION_JUDGED_TIMESTAMP_SECONDS = _gauge(
     "reconciliation_judged_timestamp_seconds", "End of the last hour that was judged."
