@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
 import orjson
 
-from edge.read_model.areas import NOWHERE, Box, to_geojson
+from edge.read_model.areas import NOWHERE, Box, accuracy_in, to_geojson
 from edge.read_model.layout import rid_of
 from samenloop.contract import Envelope
 from samenloop.contract.alert_events import alert_event
@@ -54,8 +54,8 @@ class Participant(NamedTuple):
 class Version:
     """What is kept of one state of a plan, restriction or finding.
 
-    *body* and *mask* are JSON objects without their closing brace. *box* is in metres, *days* since 1970 with
-    inclusive ends; *geojson* is in CRS84.
+    *body* and *mask* are JSON objects without their closing brace, *feature* is GeoJSON in CRS84 without the last two.
+    *box* is in metres, *days* since 1970 with inclusive ends.
     """
 
     id: str
@@ -73,7 +73,7 @@ class Version:
     participants: str | None = None
     owners: Sequence[str] = ()
     box: Box = NOWHERE
-    geojson: str | None = None
+    feature: bytes = b""
 
 
 def plan_version(state: PlanState) -> Version:
@@ -135,23 +135,40 @@ def finding_version(finding: Finding) -> Version:
 
 
 def place(versions: Sequence[Version], metric_crs: str) -> None:
-    """Fill in boxes and GeoJSON of many versions at once."""
+    """Fill in boxes and features of many versions at once."""
     placed = [version for version in versions if version.geometry is not None]
     geometries = [version.geometry for version in placed]
     shapes = to_metric_many(geometries, metric_crs)
     texts = to_geojson([g.wkb if g else None for g in geometries], [g.crs if g else None for g in geometries], CRS84)
     for version, shape, text in zip(placed, shapes, texts, strict=True):
-        version.geojson = text
+        version.feature = _feature(version, text)
         if shape is not None and not shape.is_empty:
             version.box = shape.bounds
+    for version in versions:
+        version.feature = version.feature or _feature(version, None)
+
+
+def _feature(version: Version, geometry: str | None) -> bytes:
+    name, body, place = orjson.dumps(version.id).decode(), version.body, version.geometry
+    accuracy = None if place is None else accuracy_in(place.accuracy_m, place.crs, CRS84)
+    if accuracy is not None:
+        body = f'{body},"accuracy_m":{accuracy!r}'
+    return f'{{"type":"Feature","id":{name},"geometry":{geometry or "null"},"properties":{body}'.encode()
 
 
 def days_of(period: Period) -> tuple[float, float]:
     """Return first and last day of a planned period, in days since 1970; what is open has no bound."""
-    start, end = period.start or period.earliest_start, period.end
-    if end is None and start is not None and period.duration_days:
-        end = _after(start, period.duration_days - 1)
-    end = end or period.latest_end
+    start = period.start or period.earliest_start
+    return days_between(start, period.end, period.duration_days, period.latest_end)
+
+
+def days_between(
+    start: date | None, end: date | None, duration_days: int | None, latest_end: date | None
+) -> tuple[float, float]:
+    """Return first and last day as `days_of` does, from what a period says."""
+    if end is None and start is not None and duration_days:
+        end = _after(start, duration_days - 1)
+    end = end or latest_end
     first = _ALWAYS[0] if start is None else float((start - _EPOCH).days)
     return first, _ALWAYS[1] if end is None else max(first, float((end - _EPOCH).days))
 

@@ -13,29 +13,26 @@ from typing import Any
 
 import orjson
 
-from edge.read_model.areas import accuracy_in
 from edge.read_model.cursors import Cursor, CursorExpired, epoch_of, read_cursor, rights_of
 from edge.read_model.documents import LEVELS
 from edge.read_model.layout import ALERTS, REMOVED, TOPIC_OF, at_of, place_of, rid_of
 from edge.read_model.sights import (
     FindingEyes,
     OwnedEyes,
-    feature,
     guard_of,
     now_visible,
     owned_now,
-    properties_of,
+    whole,
 )
 from samenloop.errors import Retry
-from samenloop.geometry import CRS84
 from samenloop.model import Clearance
 from samenloop.visibility import FindingSight, Viewer, classification, lower, may_receive, sight
 
 CHANGED = "nl.samenloop.plan-state-changed.v1"
 PLAN_REMOVED = "nl.samenloop.plan-removed.v1"
 PLAN_WITHDRAWN = "nl.samenloop.plan-withdrawn.v1"
-_COLUMNS = ("at, rid, id, until, gone, level, owner, audience, was_level, was_owner, was_audience, event, head, body, "
-            "contact, source_fields, crs, accuracy, geojson")  # fmt: skip
+_COLUMNS = ("at, rid, id, until, gone, level, owner, audience, was_level, was_owner, was_audience, event, head, "
+            "feature, contact, source_fields")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,18 +177,17 @@ def _answer(events: list[bytes], stand: _Stand, cursor: Cursor, offsets: Sequenc
 
 def _change(row: Sequence[Any], eyes: OwnedEyes, allowed: set[int]) -> bytes | None:
     """Return the event that a version means to a viewer; None where it means nothing to it."""
-    (_, rid, plan_id, until, gone, level, owner, audience, was_level, was_owner, was_audience, event, head, body,
-     contact, source_fields, crs, accuracy, geojson) = row  # fmt: skip
+    (_, rid, _, until, gone, level, owner, audience, was_level, was_owner, was_audience, event, head,
+     feature, contact, source_fields) = row  # fmt: skip
     if not gone and (seen := eyes.sight(level, owner, audience)):
         if until is not None and rid not in allowed:
             return None  # what came later says that it is gone
-        properties = properties_of(body, accuracy_in(accuracy, crs, CRS84), contact, source_fields, seen)
         label = classification(LEVELS[level])
         return b"".join(
             (
                 _attributes(head, event, CHANGED, label).encode(),
                 b',"datacontenttype":"application/geo+json","data":',
-                feature(plan_id, geojson, properties),
+                whole(feature, contact, source_fields, seen),
                 b"}",
             )
         )

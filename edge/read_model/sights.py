@@ -141,22 +141,26 @@ class FindingEyes:
         return list(dict.fromkeys(contact for contact in hidden if contact))
 
 
-def properties_of(
-    body: str, accuracy: float | None, contact: str | None, source_fields: str | None, seen: Sight
-) -> str:
-    """Return the JSON properties of a plan as far as they are *seen*."""
-    text = body if accuracy is None else f'{body},"accuracy_m":{accuracy!r}'
-    if contact is not None and seen >= Sight.SHARED:
-        text = f'{text},"contact":{contact}'
+def whole(feature: bytes, contact: str | None, source_fields: str | None, seen: Sight) -> bytes:
+    """Return a GeoJSON Feature, which is stored without its last braces, with what is *seen* besides."""
+    tail = "}}"
     if source_fields is not None and seen is Sight.ALL:
-        text = f'{text},"source_fields":{source_fields}'
-    return f"{text}}}"
+        tail = f',"source_fields":{source_fields}}}}}'
+    if contact is not None and seen >= Sight.SHARED:
+        tail = f',"contact":{contact}{tail}'
+    return feature + tail.encode()
 
 
-def feature(thing_id: str, geometry: str | None, properties: str) -> bytes:
-    """Return a GeoJSON Feature."""
-    name = orjson.dumps(thing_id).decode()
-    return f'{{"type":"Feature","id":{name},"geometry":{geometry or "null"},"properties":{properties}}}'.encode()
+def replaced(feature: bytes, geometry: str | None, accuracy: float | None) -> bytes:
+    """Return a stored feature in another CRS: with another geometry, and another accuracy where it has one.
+
+    No text in JSON holds a quote that is not escaped, so the names are found for sure.
+    """
+    start = feature.index(b',"geometry":')
+    properties = feature[feature.index(b',"properties":{', start) :]
+    if accuracy is not None:
+        properties = properties[: properties.rindex(b',"accuracy_m":')] + f',"accuracy_m":{accuracy!r}'.encode()
+    return b"".join((feature[:start], b',"geometry":', (geometry or "null").encode(), properties))
 
 
 def _marks(values: Sequence[Any]) -> str:
