@@ -12,15 +12,16 @@ from collections.abc import Callable, Iterator
 import uvicorn
 
 from edge.app import create_app
-from edge.desk import Desk, KafkaShelf
+from edge.desk import Desk
 from edge.filling import Filling
 from edge.following import Following
 from edge.intake import Intake
 from edge.keyring import Keyring
-from edge.limits import Buckets
+from edge.limits import WRONG_KEYS_AT_ONCE, Buckets
 from edge.read_model import News, ReadModel
 from edge.reads import Reads
 from edge.services import EdgeServices
+from edge.shelf import KafkaShelf
 from edge.streaming import Streams
 from edge.subscribing import Book, Subscribing
 from edge.systems import Systems
@@ -55,10 +56,11 @@ def serve(
     master_key = read_master_key(hub.delivery) if hub.delivery.master_key_file is not None else None
     gc.set_threshold(*_SELDOM)
     with _listening(settings) as listener:
-        filling = Filling(hub, listener.getsockname()[1], stop)
+        filling = Filling(hub, codec, listener.getsockname()[1], stop)
         base_url = (settings.base_url or f"http://{_address(listener)}").rstrip("/")
         publisher = Publisher(hub.kafka, acknowledge_seconds=settings.acknowledge_seconds)
         keyring, book, systems = Keyring(codec), Book(codec), Systems(codec)
+        shelf = KafkaShelf(hub, codec)
         following = Following(
             hub.kafka, {"partners": keyring.hear, "subscriptions": book.hear, "sources": systems.hear}, publisher
         )
@@ -69,14 +71,16 @@ def serve(
             sends=publisher,
             intake=Intake.from_hub(hub, codec),
             buckets=Buckets(settings.requests_per_minute, settings.requests_at_once),
+            wrong_keys=Buckets(settings.wrong_keys_per_minute, WRONG_KEYS_AT_ONCE),
             reads=Reads(
                 ReadModel(filling.path, metric_crs=hub.hub.metric_crs, news=filling.news),
                 metric_crs=hub.hub.metric_crs,
             ),
             streams=streams_of(settings, filling.news),
             systems=systems,
-            awaited=lambda: following.awaited() or filling.awaited(),
-            desk=Desk(KafkaShelf(hub, codec), book.subscriber),
+            awaited=following.awaited,
+            unread=filling.awaited,
+            desk=Desk(shelf, book.ids_of),
         )
         if master_key is not None:
             services.subscribing = Subscribing(
@@ -92,6 +96,7 @@ def serve(
             following.close()
             publisher.close(settings.acknowledge_seconds)
             services.close()
+            shelf.close()
             services.reads.close()
             filling.close()
 
@@ -129,7 +134,7 @@ async def _serve(
         ready = False
         while not stop.is_set():
             on_turn()
-            if not ready and services.awaited() is None:
+            if not ready and not (services.awaited() or services.unread()):
                 ready = True
                 on_ready()
             await asyncio.sleep(_LOOK_SECONDS)

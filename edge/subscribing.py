@@ -88,10 +88,10 @@ class Book:
         found = self._all.get(subscription_id)
         return found if found is not None and found.subscriber_oin == oin else None
 
-    def subscriber(self, subscription_id: UUID) -> str | None:
-        """Return whose subscription it is."""
-        found = self._all.get(subscription_id)
-        return found.subscriber_oin if found is not None else None
+    def ids_of(self, oin: str) -> frozenset[UUID]:
+        """Return the ids of all that a partner ever had."""
+        with self._lock:
+            return frozenset(self._of.get(oin, ()))
 
 
 @dataclass
