@@ -8,6 +8,7 @@ import gc
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import uvicorn
 
@@ -31,6 +32,7 @@ from samenloop.errors import BadSettings
 from samenloop.kafka import Publisher
 from samenloop.logs import get_logger
 from samenloop.settings import Edge, Hub
+from samenloop.subscription_life import follow
 from samenloop.webhooks import Destinations, read_master_key
 
 _LOOK_SECONDS = 0.1
@@ -84,7 +86,14 @@ def serve(
         )
         if master_key is not None:
             services.subscribing = Subscribing(
-                hub, master_key, codec, book, services.sent, services.worker, Destinations(hub.delivery)
+                hub,
+                master_key,
+                codec,
+                book,
+                services.sent,
+                partial(follow, hub, codec),
+                services.worker,
+                Destinations(hub.delivery),
             )
         for topic in ("plan-changes", "dead-letters"):
             metrics.start(topic=topic)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import tempfile
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -46,6 +46,7 @@ from samenloop.model import (
 from samenloop.partners import SCOPES, key_hash
 from samenloop.settings import Edge, Hub
 from samenloop.stage import Output
+from samenloop.subscriptions import subscription_output
 from samenloop.webhooks import Destinations
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -62,6 +63,20 @@ class Kafka:
 
     outputs: list[Output] = field(default_factory=list)
     away: bool = False
+    overtaken: bool = False
+    """Whether somebody else changes a subscription at the very moment when it is changed here."""
+
+    def follower(self, codec: Codec) -> Callable[[Subscription, Subscription], bool]:
+        """Write what follows a subscription, as `samenloop.subscription_life.follow` does."""
+
+        def follow(before: Subscription, after: Subscription) -> bool:
+            if self.away:
+                raise Retry("kafka.unavailable", "no broker")
+            if not self.overtaken:
+                self.outputs.append(subscription_output(codec, HUB_URN, after))
+            return not self.overtaken
+
+        return follow
 
     def send(self, outputs: Sequence[Output]) -> Future[None]:
         future: Future[None] = Future()
@@ -190,7 +205,7 @@ def make_scene(read_model: Path | None = None, **settings: Any) -> Scene:
     hub = Hub(edge=edge)
     destinations = Destinations(hub.delivery, resolve=lambda host, port: ["93.184.216.34"])
     services.subscribing = Subscribing(
-        hub, MASTER_KEY, codec, book, services.sent, services.worker, destinations, sinks
+        hub, MASTER_KEY, codec, book, services.sent, kafka.follower(codec), services.worker, destinations, sinks
     )
     services.desk = Desk(shelf, book.ids_of)
     client = TestClient(create_app(services), raise_server_exceptions=False)

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,14 +20,18 @@ from uuid import UUID
 import httpx
 import pytest
 
+from samenloop import subscription_life
 from samenloop.cli.tree import run
 from samenloop.contract import Codec
+from samenloop.errors import BadSettings
+from samenloop.handshake import AGREED
 from samenloop.kafka import publish
 from samenloop.localstack import LocalStack
 from samenloop.partners import add_partner
 from samenloop.receiver import Answer, Receiver
 from samenloop.settings import load_hub
 from samenloop.stage import Output
+from samenloop.subscriptions import wish_of
 from samenloop.webhooks import derive_secret
 from tests.edge.scenes import event, feature
 from tests.edge.test_on_kafka import Play, Process, Sender, wait
@@ -170,3 +175,26 @@ def test_the_edge_does_not_start_without_the_key_it_names(play: Play) -> None:
 
     assert done.returncode == 2
     assert "delivery.master_key_file" in done.stderr
+
+
+def test_no_change_of_a_subscription_is_lost(play: Play) -> None:
+    """Several processes change one at the same moment: each change is in the end there, or was refused."""
+    oin = f"00000099{secrets.randbelow(10**12):012d}"
+    add_partner(play.hub, play.codec, oin, "Builder", now=datetime.now(UTC))
+    wanted = wish_of({"subscriber": oin, "sink": "http://127.0.0.1:9/hook"})
+    made, _ = subscription_life.begin(play.hub, play.codec, wanted, AGREED, now=datetime.now(UTC))
+
+    def ask_for_a_test(_: int) -> bool:
+        try:
+            subscription_life.change(play.hub, play.codec, made.id, "test", now=datetime.now(UTC))
+        except BadSettings as error:
+            assert "changed meanwhile" in str(error)
+            return False
+        return True
+
+    with ThreadPoolExecutor(3) as pool:
+        taken = sum(pool.map(ask_for_a_test, range(6)))
+    after = subscription_life.find(play.hub, play.codec, made.id)
+
+    assert taken >= 1
+    assert (after.tests_asked, after.revision) == (taken, 1 + taken)
