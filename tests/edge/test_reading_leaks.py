@@ -13,13 +13,16 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 import shapely
+from prometheus_client import generate_latest
 
 from edge.read_model.layout import COLLECTIONS, rid_of
+from samenloop import logs, metrics
 from samenloop.geometry import to_model
 from samenloop.model import Contact, Period, Plan, Restriction, Visibility
 from samenloop.visibility import PUBLIC, Sight, Viewer, guarded, sight
 from tests.edge.read_model.conftest import BUILDER, NETWORK, RD, make_plan, make_restriction, partner
 from tests.edge.regions import PARTNERS, Region, close, make_region
+from tests.edge.scenes import event, feature
 
 Played = tuple[Region, list[Plan | Restriction]]
 READERS = [*PARTNERS, None]
@@ -188,3 +191,29 @@ def test_a_next_names_nothing_hidden(played: Played) -> None:
                 key = int.from_bytes(base64.urlsafe_b64decode(token + "==")[1:9], "big")
                 assert key not in hidden
                 assert key == rid_of(json.loads(page)["features"][-1]["id"])
+
+
+def test_logs_and_metrics_tell_nothing(played: Played, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever is asked, pushed or refused: no word, id or place of a plan or restriction is in a log or a metric, not
+    even at the level DEBUG: both leave the hub by other doors."""
+    region, things = played
+    logs.configure("DEBUG", "json")
+    hidden = quote(things[0].id, safe="")
+    try:
+        for who in READERS:
+            for _ in answers(region, who, things):
+                pass
+            region.get(f"/v1/collections/plans/items/{hidden}%00", who)
+            region.get("/v1/changes", who, after=things[0].title, unknown=things[0].id)
+            region.get("/v1/collections/plans", headers={"authorization": f"Bearer {things[0].title}"}, who=None)
+        said = feature(title=things[0].title, contact={"unit": "CONTACT-1"}, period={"start": "TITLE-"})
+        refused = region.scene.post(event(subject=things[0].id, data=said), key="samenloop_network")
+    finally:
+        logs.configure()
+    written = capsys.readouterr().err
+    text = written + generate_latest(metrics.REGISTRY).decode()
+
+    assert refused.status_code in (400, 403)
+    assert "record.rejected" in written
+    assert [word for word in ("TITLE-", "FIELD-", "CONTACT-") if word in text] == []
+    assert [thing.id for thing in things if thing.id in text or quote(thing.id) in text] == []
