@@ -39,8 +39,8 @@ _FOREVER = (-3e38, 3e38)
 _NO_BOX = np.array(NOWHERE).tobytes()
 _Key = tuple[int, int | None]
 """The key of a thing, and where its version is when the present one is not meant."""
-_COLUMNS = ("at, rid, id, revision, until, level, owner, audience, mask, participants, crs, accuracy, box, feature, "
-            "contact, source_fields")  # fmt: skip
+_COLUMNS = ("at, rid, id, revision, until, level, owner, audience, mask, participants, box, feature, contact, "
+            "source_fields")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +92,6 @@ class _Row(NamedTuple):
     audience: str | None
     mask: str | None
     participants: str | None
-    crs: str | None
-    accuracy: float | None
     box: bytes | None
     feature: bytes
     contact: str | None
@@ -185,13 +183,13 @@ def _in_box(ask: Ask) -> tuple[str, tuple[float, ...]]:
 
 def _rows(db: sqlite3.Connection, collection: str, viewer: Viewer, ask: Ask, keys: Sequence[_Key]) -> list[_Row]:
     if ask.as_of is not None:
-        where, chosen = "at in (select value from json_each(?))", [at for _, at in keys]
+        chosen, on, where = [at for _, at in keys], "at = value", "true"
         values: list[Any] = []
     else:
-        where, chosen = "until is null and rid in (select value from json_each(?))", [rid for rid, _ in keys]
-        more, values = worth_reading(collection, viewer)
-        where = f"{where} and {more}"
-    sql = f"select {_COLUMNS} from {collection} where {where} order by rid"
+        chosen, on = [rid for rid, _ in keys], "rid = value and until is null"
+        where, values = worth_reading(collection, viewer)
+    # the join keeps the order of the keys, and looks each up without sorting them again
+    sql = f"select {_COLUMNS} from (select value from json_each(?)) cross join {collection} t on {on} where {where}"
     return list(map(_Row._make, db.execute(sql, (orjson.dumps(chosen).decode(), *values)).fetchall()))
 
 
@@ -226,26 +224,34 @@ def _within(db: sqlite3.Connection, collection: str, seen: Sequence[_Seen], area
     if not inside.all():
         doubtful = np.flatnonzero(~inside)
         rows = [seen[index].row for index in doubtful.tolist()]
-        shapes = _shapes(db, collection, rows)
-        inside[doubtful] = intersecting(shapes, [row.crs for row in rows], area, metric_crs)
+        wkbs, sources, _ = _shapes(db, collection, rows)
+        inside[doubtful] = intersecting(wkbs, sources, area, metric_crs)
     return [s for s, hit in zip(seen, inside.tolist(), strict=True) if hit]
 
 
-def _shapes(db: sqlite3.Connection, collection: str, rows: Sequence[_Row]) -> list[bytes | None]:
-    """Return the shapes of *rows* as WKB; they are fetched where they are needed only."""
-    sql = f"select at, wkb from {collection} where at in (select value from json_each(?))"
-    found: dict[int, bytes | None] = dict(db.execute(sql, (orjson.dumps([row.at for row in rows]).decode(),)))
-    return [found[row.at] for row in rows]
+class _Shapes(NamedTuple):
+    wkbs: Sequence[bytes | None]
+    sources: Sequence[str | None]
+    accuracies: Sequence[float | None]
+
+
+def _shapes(db: sqlite3.Connection, collection: str, rows: Sequence[_Row]) -> _Shapes:
+    """Return the shapes of *rows*, their CRS and accuracy; they are fetched where they are needed only."""
+    if not rows:
+        return _Shapes((), (), ())
+    sql = f"select wkb, crs, accuracy from (select value from json_each(?)) cross join {collection} t on at = value"
+    found = db.execute(sql, (orjson.dumps([row.at for row in rows]).decode(),)).fetchall()
+    return _Shapes(*zip(*found, strict=True))
 
 
 def _items(db: sqlite3.Connection, collection: str, seen: Sequence[_Seen], crs: str) -> list[Item]:
     if crs == CRS84:
         return [_item(s, s.row.feature) for s in seen]
-    rows = [s.row for s in seen]
-    geometries = to_geojson(_shapes(db, collection, rows), [row.crs for row in rows], crs)
+    shapes = _shapes(db, collection, [s.row for s in seen])
+    geometries = to_geojson(shapes.wkbs, shapes.sources, crs)
     return [
-        _item(s, replaced(s.row.feature, geometry, accuracy_in(s.row.accuracy, s.row.crs, crs)))
-        for s, geometry in zip(seen, geometries, strict=True)
+        _item(s, replaced(s.row.feature, geometry, accuracy_in(accuracy, source, crs)))
+        for s, geometry, source, accuracy in zip(seen, geometries, shapes.sources, shapes.accuracies, strict=True)
     ]
 
 

@@ -292,7 +292,8 @@ class Writer:
         record, version = one.record, one.version
         table = self._tables[record.topic]
         at, before = at_of(record.partition, record.offset), table.now.get(rid)
-        since, was = record.timestamp_ms * 1000, _NOBODY
+        since = record.timestamp_ms * 1000
+        was: tuple[int | str | None, ...] = _NOBODY
         if before is not None:
             if before.at >= at:
                 return
