@@ -9,7 +9,6 @@ import secrets
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,20 +20,17 @@ import httpx
 import pytest
 
 from samenloop import subscription_life
-from samenloop.cli.tree import run
-from samenloop.contract import Codec
 from samenloop.errors import BadSettings
 from samenloop.handshake import AGREED
 from samenloop.kafka import publish
 from samenloop.localstack import LocalStack
 from samenloop.partners import add_partner
 from samenloop.receiver import Answer, Receiver
-from samenloop.settings import load_hub
 from samenloop.stage import Output
 from samenloop.subscriptions import wish_of
 from samenloop.webhooks import derive_secret
+from tests.edge.processes import Play, Process, Sender, make_play, wait
 from tests.edge.scenes import event, feature
-from tests.edge.test_on_kafka import Play, Process, Sender, wait
 
 MASTER_KEY = bytes(range(32))
 PAGE = (Path(__file__).parents[2] / "docs" / "partners" / "webhooks.md").read_text(encoding="utf-8")
@@ -44,26 +40,15 @@ SECTION = PAGE.split("## Subscribe over HTTP")[1].split("\n## ")[0]
 @pytest.fixture(scope="module")
 def play(local_stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Play:
     """A hub that signs webhooks and may call this machine."""
-    path = tmp_path_factory.mktemp("hub") / "hub.yaml"
-    path.with_name("master.key").write_bytes(MASTER_KEY)
-    path.write_text(
-        f"kafka: {{bootstrap_servers: '{local_stack.bootstrap}', prefix: 'exchange-{secrets.token_hex(4)}.'}}\n"
-        f"registry: {{url: '{local_stack.registry_url}'}}\n"
+    folder = tmp_path_factory.mktemp("hub")
+    (folder / "master.key").write_bytes(MASTER_KEY)
+    return make_play(
+        local_stack,
+        folder,
         "delivery: {master_key_file: master.key, allow_http: true, allow_destinations: ['127.0.0.0/8'],"
         " retry_seconds: [0, 1, 1, 1]}\n"
-        "edge: {port: 0, requests_at_once: 1000}\nlogs: {form: json}\n"
+        "edge: {port: 0, requests_at_once: 1000}\nlogs: {form: json}\n",
     )
-    assert run(["schemas", "register", "--config", str(path)]) == 0
-    assert run(["topics", "apply", "--config", str(path)]) == 0
-    hub = load_hub(path, {})
-    return Play(path, hub, Codec.from_registry(hub.registry.url, hub.kafka.prefix))
-
-
-@pytest.fixture(scope="module")
-def edge(play: Play) -> Iterator[Process]:
-    """An edge for this file."""
-    with play.process("edge") as running:
-        yield running
 
 
 @dataclass
