@@ -85,16 +85,7 @@ def serve(
             desk=Desk(shelf, book.ids_of),
         )
         if master_key is not None:
-            services.subscribing = Subscribing(
-                hub,
-                master_key,
-                codec,
-                book,
-                services.sent,
-                partial(follow, hub, codec),
-                services.worker,
-                Destinations(hub.delivery),
-            )
+            services.subscribing = _subscribing(hub, master_key, codec, book, services)
         for topic in ("plan-changes", "dead-letters"):
             metrics.start(topic=topic)
         _log.info("edge.listening", "Partners may send and ask here once the process is ready.", url=base_url,
@@ -108,6 +99,11 @@ def serve(
             shelf.close()
             services.reads.close()
             filling.close()
+
+
+def _subscribing(hub: Hub, key: bytes, codec: Codec, book: Book, services: EdgeServices) -> Subscribing:
+    destinations = Destinations(hub.delivery)
+    return Subscribing(hub, key, codec, book, services.sent, partial(follow, hub, codec), services.worker, destinations)
 
 
 def streams_of(settings: Edge, news: News) -> Streams:

@@ -130,7 +130,7 @@ class KafkaShelf:
                         letter = self._codec.decode("dead-letters", record.value, record.headers)
                         if letter.id == entry.letter.id:
                             return replace(entry, letter=letter)
-        raise Retry("dead-letter.gone", "the letter is no longer there")
+        raise Retry("kafka.unavailable", "the letter is no longer there")
 
     def replay(self, entry: Entry, *, by: str, now: datetime) -> Result:
         """Offer one again and wait a while for what comes of it."""

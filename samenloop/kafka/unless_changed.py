@@ -38,7 +38,7 @@ def write_unless_changed(kafka: Kafka, slot: str, look: Callable[[], Sequence[Ou
             if cause.code() not in _FENCED:
                 raise Retry("kafka.unavailable", f"it could not be written: {cause}") from error
             time.sleep(random.uniform(0.05, 0.3))
-    raise Retry("kafka.contended", "others wrote all the time")
+    raise Retry("kafka.unavailable", "others wrote all the time")
 
 
 def _write(kafka: Kafka, slot: str, look: Callable[[], Sequence[Output] | None]) -> bool:
