@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Annotated, Any
 
 from fastapi import Depends, Request, Security
@@ -52,9 +53,11 @@ def may_read(*, public: bool = True) -> Any:
     async def check(request: Request, services: Services, _: Annotated[Any, Security(_bearer)]) -> Reader:
         if public and services.settings.public and "authorization" not in request.headers:
             _ready(services)
+            _read(services)
             _patient(services, "")
             return Reader(PUBLIC, lambda: True)
         caller = _admitted(request, services, "read")
+        _read(services)
 
         def still() -> bool:
             try:
@@ -88,16 +91,34 @@ def _ready(services: EdgeServices) -> None:
         raise Problem("unavailable", f"The hub is not ready: {awaited}.", headers={"Retry-After": "2"})
 
 
+def _read(services: EdgeServices) -> None:
+    if unread := services.unread():
+        raise Problem("unavailable", f"The hub cannot be read yet: {unread}.", headers={"Retry-After": "2"})
+
+
 def _patient(services: EdgeServices, partner: str) -> None:
     if wait := services.buckets.take(partner):
         detail = f"Too many requests of this partner; wait {wait} s."
         raise Problem("too-many-requests", detail, headers={"Retry-After": str(wait)})
 
 
+def _neighbourhood(request: Request) -> str:
+    """Return the address that asks; of IPv6 the network of 64 bits, all of which one household or server has."""
+    host = request.client.host if request.client else ""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host
+    return str(IPv6Network((address, 64), strict=False)) if isinstance(address, IPv6Address) else host
+
+
 def _caller(request: Request, services: EdgeServices) -> Caller:
     given = request.headers.getlist("authorization")
     scheme, _, key = given[0].partition(" ") if len(given) == 1 else ("", "", "")
     caller = services.keyring.find(key.strip()) if scheme.lower() == "bearer" and key.isascii() else None
+    if caller is None and given and (wait := services.wrong_keys.take(_neighbourhood(request))):
+        detail = f"Too many wrong keys from this address; wait {wait} s."
+        raise Problem("too-many-requests", detail, headers={"Retry-After": str(wait)})
     if caller is None:
         challenge = 'Bearer error="invalid_token"' if given else "Bearer"
         raise Problem(

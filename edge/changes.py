@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from difflib import get_close_matches
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -42,7 +42,8 @@ class Head:
     type: str = ""
     time: datetime | None = None
     subject: str | None = None
-    plan_id: str = ""
+    key: str = ""
+    """The id of the plan or restriction, which is its key on Kafka."""
     mode: str = "live"
     correlation: str | None = None
     causation: str | None = None
@@ -133,7 +134,7 @@ class Reading:
         given = form.validity if form else None
         validity = Validity(given.valid_from or time, given.valid_until) if given else Validity(time)
         return PlanChanged(
-            plan_id=head.plan_id,
+            plan_id=head.key,
             change=self.kind,
             validity=validity,
             recorded_at=time,
@@ -172,7 +173,7 @@ def _removal(event: Incoming, head: Head, faults: list[Fault]) -> Reading | None
             Fault(event.data_pointer, "record.plan", "the end of a plan carries no data, its subject says which")
         )
         return None
-    if not _named(event, head, faults, {}):
+    if not named(event, head, faults, {}, "plan"):
         return None
     return Reading(None, None, None, ChangeKind.DELETED)
 
@@ -185,8 +186,9 @@ def _feature(event: Incoming, head: Head, faults: list[Fault]) -> Reading | None
     if form is None:
         return None
     pointer = f"{event.data_pointer}/properties"
-    named = {f"{event.data_pointer}/id": form.id, f"{pointer}/id": form.properties.id}
-    if not _named(event, head, faults, named) or not _system(form.properties.system, pointer, head, faults):
+    said = {f"{event.data_pointer}/id": form.id, f"{pointer}/id": form.properties.id}
+    known = named(event, head, faults, said, "plan")
+    if not known or not _system(form.properties.system, pointer, head, faults):
         return None
     kind = ChangeKind.CANCELLED if form.properties.phase is Phase.CANCELLED else ChangeKind.UPDATED
     return Reading(None, Draft(form.properties, pointer), place_of(form, event.data_pointer), kind)
@@ -200,8 +202,8 @@ def _change(event: Incoming, head: Head, faults: list[Fault]) -> Reading | None:
     if form is None:
         return None
     pointer = f"{event.data_pointer}/plan"
-    named = {f"{event.data_pointer}/plan_id": form.plan_id, f"{pointer}/id": form.plan.id if form.plan else None}
-    well = _named(event, head, faults, named)
+    said = {f"{event.data_pointer}/plan_id": form.plan_id, f"{pointer}/id": form.plan.id if form.plan else None}
+    well = named(event, head, faults, said, "plan")
     well &= form.plan is None or _system(form.plan.system, pointer, head, faults)
     well &= _repeats(event, form, head, faults)
     if not well:
@@ -211,18 +213,21 @@ def _change(event: Incoming, head: Head, faults: list[Fault]) -> Reading | None:
     return Reading(form, Draft(form.plan, pointer), place_of(form.plan, pointer), form.change)
 
 
-def _named(event: Incoming, head: Head, faults: list[Fault], named: dict[str, str | None]) -> bool:
-    """Find the plan's id, which the subject and each of *named* (by place) may say, and must say alike."""
-    given = {place: id_ for place, id_ in named.items() if id_}
-    head.plan_id = head.subject or next(iter(given.values()), "")
-    for place, id_ in given.items():
-        if id_ != head.plan_id:
-            faults.append(Fault(place, "identity.plan-id", "subject, plan_id and id name different plans"))
+def named(
+    event: Incoming, head: Head, faults: list[Fault], given: dict[str, str | None], kind: Literal["plan", "restriction"]
+) -> bool:
+    """Find the id of a plan or restriction, which the subject and each of *given* (by place) may say, and must say
+    alike; completes *head* with it."""
+    said = {place: id_ for place, id_ in given.items() if id_}
+    head.key = head.subject or next(iter(said.values()), "")
+    for place, id_ in said.items():
+        if id_ != head.key:
+            faults.append(Fault(place, f"identity.{kind}-id", f"subject, {kind}_id and id name different {kind}s"))
             return False
-    if not head.plan_id:
-        faults.append(event.at("subject", "identity.plan-id", "neither subject nor id says which plan it is"))
+    if not head.key:
+        faults.append(event.at("subject", f"identity.{kind}-id", f"neither subject nor id says which {kind} it is"))
         return False
-    if len(head.plan_id) > LONGEST or not head.plan_id.isascii():
+    if len(head.key) > LONGEST or not head.key.isascii():
         faults.append(event.at("subject", "identity.local-id", f"expected at most {LONGEST} bytes, percent-encoded"))
         return False
     return True

@@ -1,15 +1,13 @@
 """Dead letters for those whose records they are: read with what was done about them, offered again, discarded.
 
-The topics are read whole when somebody asks, at most every few seconds and once for all who ask meanwhile, in threads
-of their own. A partner sees its own records only, and of alerts to it that were given up that they were.
+A partner sees its own records only, and of alerts to it that were given up that they were.
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,14 +16,11 @@ from uuid import UUID
 
 from edge.keyring import Caller
 from edge.problems import Problem
-from samenloop.contract import Codec
-from samenloop.dead_letter_desk import Desk as CoreDesk
+from edge.shelf import ALERTS, subscription_of
 from samenloop.dead_letter_desk import Result
-from samenloop.dead_letters import Entry, Way, owner_of, way
+from samenloop.dead_letters import Entry, Way, way
 from samenloop.errors import Retry
-from samenloop.kafka.window import Window
-from samenloop.model import DeadLetter, DeadLetterStatus
-from samenloop.settings import Hub
+from samenloop.model import DeadLetterStatus
 
 _FRESH_SECONDS, _WAIT_SECONDS, _THREADS = 5.0, 10.0, 4
 _ALERTS = "alerts"
@@ -38,8 +33,12 @@ _NO_WAY = {Way.AT_SOURCE: _AT_SOURCE, Way.NOT_KEPT: _NOT_KEPT}
 class Shelf(Protocol):
     """Where the letters are; called from several threads. Raises Retry when Kafka does not answer."""
 
-    def entries(self) -> list[Entry]:
-        """Return every letter with what was done about it, oldest first."""
+    def of(self, oin: str, subscriptions: Collection[UUID]) -> list[Entry]:
+        """Return the letters of a partner without their bytes, oldest first."""
+        ...
+
+    def whole(self, entry: Entry) -> Entry:
+        """Return a letter with its bytes."""
         ...
 
     def replay(self, entry: Entry, *, by: str, now: datetime) -> Result:
@@ -49,53 +48,26 @@ class Shelf(Protocol):
     def discard(self, entry: Entry, *, by: str, reason: str, now: datetime) -> Result:
         """Note that one needs nothing more."""
         ...
-
-
-class KafkaShelf:
-    """The letters of a hub, with a connection for each call."""
-
-    def __init__(self, hub: Hub, codec: Codec) -> None:
-        self._hub, self._codec = hub, codec
-
-    def entries(self) -> list[Entry]:
-        """Return every letter with what was done about it, oldest first."""
-        with Window(self._hub.kafka) as window:
-            return CoreDesk(self._hub, self._codec, window).entries()
-
-    def replay(self, entry: Entry, *, by: str, now: datetime) -> Result:
-        """Offer one again and wait a while for what comes of it."""
-        with Window(self._hub.kafka) as window:
-            (result,) = CoreDesk(self._hub, self._codec, window).replay(
-                [entry], by=by, now=now, wait_seconds=_WAIT_SECONDS
-            )
-            return result
-
-    def discard(self, entry: Entry, *, by: str, reason: str, now: datetime) -> Result:
-        """Note that one needs nothing more."""
-        with Window(self._hub.kafka) as window:
-            (result,) = CoreDesk(self._hub, self._codec, window).discard([entry], by=by, reason=reason, now=now)
-            return result
 
 
 @dataclass
 class Desk:
-    """What partners may do to their dead letters; *subscriber* says whose a subscription is."""
+    """What partners may do to their dead letters; *subscriptions* says which are a partner's."""
 
     shelf: Shelf
-    subscriber: Callable[[UUID], str | None]
+    subscriptions: Callable[[str], Collection[UUID]]
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(_THREADS, "dead-letters"))
-    _owned: dict[str, list[Entry]] = field(default_factory=dict)
-    _read_at: float | None = None
-    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     _busy: set[str] = field(default_factory=set)
 
     async def of(self, caller: Caller) -> Sequence[Entry]:
-        """Return the caller's letters, oldest first. Raises Problem("unavailable")."""
-        async with self._turn:
-            if self._read_at is None or time.monotonic() - self._read_at > _FRESH_SECONDS:
-                self._owned = await self._run(self._by_owner)
-                self._read_at = time.monotonic()
-        return self._owned.get(caller.oin, ())
+        """Return the caller's letters without their bytes, oldest first. Raises Problem("unavailable")."""
+        own = self.subscriptions(caller.oin)
+        return await self._run(lambda: self.shelf.of(caller.oin, own))
+
+    async def whole(self, caller: Caller, text: str) -> Entry:
+        """Return the caller's letter of that id with its bytes. Raises Problem as `find`."""
+        entry = await self.find(caller, text)
+        return await self._run(lambda: self.shelf.whole(entry))
 
     async def find(self, caller: Caller, text: str) -> Entry:
         """Return the caller's letter of that id. Raises Problem("not-found"), whoever's it may be."""
@@ -117,7 +89,6 @@ class Desk:
             result = await self._run(lambda: self.shelf.replay(entry, by=_by(caller), now=now))
         finally:
             self._busy.discard(caller.oin)
-            self._read_at = None
         if result.status is None:
             raise Problem("not-now", f"It was not done: {result.detail}.")
         return result
@@ -125,10 +96,7 @@ class Desk:
     async def discard(self, caller: Caller, text: str, reason: str, now: datetime) -> Result:
         """Note that a letter needs nothing more, and why."""
         entry = await self._open(caller, text)
-        try:
-            return await self._run(lambda: self.shelf.discard(entry, by=_by(caller), reason=reason, now=now))
-        finally:
-            self._read_at = None
+        return await self._run(lambda: self.shelf.discard(entry, by=_by(caller), reason=reason, now=now))
 
     async def _open(self, caller: Caller, text: str) -> Entry:
         entry = await self.find(caller, text)
@@ -142,30 +110,9 @@ class Desk:
         except Retry as error:
             raise Problem("unavailable", "Kafka does not answer.", headers={"Retry-After": "5"}) from error
 
-    def _by_owner(self) -> dict[str, list[Entry]]:
-        found: dict[str, list[Entry]] = {}
-        for entry in self.shelf.entries():
-            if (owner := self._owner(entry.letter)) is not None:
-                found.setdefault(owner, []).append(entry)
-        return found
-
-    def _owner(self, letter: DeadLetter) -> str | None:
-        """Return who may see a letter: of an alert its subscriber, else the one whose record it is."""
-        if letter.topic != _ALERTS:
-            return owner_of(letter)
-        subscription = _subscription(letter)
-        return self.subscriber(subscription) if subscription is not None else None
-
 
 def _by(caller: Caller) -> str:
     return f"partner {caller.oin}"
-
-
-def _subscription(letter: DeadLetter) -> UUID | None:
-    try:
-        return UUID((letter.key or b"").decode())
-    except ValueError:
-        return None
 
 
 def view(entry: Entry, *, whole: bool = False) -> dict[str, Any]:
@@ -174,7 +121,7 @@ def view(entry: Entry, *, whole: bool = False) -> dict[str, Any]:
     The bytes of an alert are never shown: what it told may since have become invisible. Replayed, it is judged again.
     """
     letter = entry.letter
-    alert = letter.topic == _ALERTS
+    alert = letter.topic == ALERTS
     told: dict[str, Any] = {
         "id": str(letter.id),
         "status": entry.status.value if entry.status else "OPEN",
@@ -186,7 +133,7 @@ def view(entry: Entry, *, whole: bool = False) -> dict[str, Any]:
         "attempts": letter.attempts,
         "system": None if alert else letter.system,
         "topic": letter.topic,
-        "subscription": str(_subscription(letter)) if alert else None,
+        "subscription": str(subscription_of(letter)) if alert else None,
         "replayable": entry.status is None and way(letter) is Way.AGAIN,
         "successor": str(entry.successor) if entry.successor else None,
         "done": [

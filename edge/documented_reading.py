@@ -11,6 +11,7 @@ from edge.queries import documented
 from edge.read_model import CRS_URIS
 
 _HUB = "https://hub.example"
+_GEO_JSON = "application/geo+json"
 _CURSOR = "AXN0b3BzOG1lAAAAAAUHCQ"
 _PLAN = f"{SYSTEM}:plan:2027-0042"
 _PROPERTIES = {
@@ -25,6 +26,28 @@ _FEATURE = {
     "id": _PLAN,
     "geometry": {"type": "LineString", "coordinates": [[5.3872, 52.1552], [5.3881, 52.1557]]},
     "properties": _PROPERTIES,
+}
+
+
+_ZONE = {
+    "type": "Feature",
+    "id": f"{SYSTEM}:restriction:2027-7",
+    "geometry": {
+        "type": "Polygon",
+        "coordinates": [
+            [[5.3872, 52.1552], [5.3901, 52.1552], [5.3901, 52.1553], [5.3872, 52.1553], [5.3872, 52.1552]]
+        ],
+    },
+    "properties": {
+        "id": f"{SYSTEM}:restriction:2027-7",
+        "title": "New paving in the Lindelaan",
+        "kind": "MORATORIUM",
+        "status": "IN_FORCE",
+        "force": "BINDING",
+        "visibility": "PARTNERS",
+        "period": {"start": "2026-07-01", "end": "2031-06-30", "precision": "DAY", "end_kind": "GIVEN"},
+        "exempt_work_kinds": ["urn:samenloop:work-kind:emergency"],
+    },
 }
 
 
@@ -116,8 +139,17 @@ MODELS: tuple[type[BaseModel], ...] = (
 )  # fmt: skip
 
 
-def _json(model: type[BaseModel], description: str, example: Any, content_type: str = "application/json") -> Any:
-    return {"description": description, "content": {content_type: {"schema": reference(model), "example": example}}}
+def _json(model: type[BaseModel], description: str, example: Any) -> Any:
+    return {
+        "description": description,
+        "content": {"application/json": {"schema": reference(model), "example": example}},
+    }
+
+
+def _geo_json(model: type[BaseModel], description: str, **examples: Any) -> Any:
+    """As `_json`, with an example of each collection that has one."""
+    named = {name: {"value": example} for name, example in examples.items()}
+    return {"description": description, "content": {_GEO_JSON: {"schema": reference(model), "examples": named}}}
 
 
 def _route(answers: dict[int | str, Any], *codes: str, parameters: tuple[str, ...] = (), more: Any = ()) -> Any:
@@ -132,7 +164,6 @@ def _link(path: str, rel: str, media_type: str = "application/json") -> dict[str
     return {"href": f"{_HUB}{path}", "rel": rel, "type": media_type, "title": rel}
 
 
-_GEO_JSON = "application/geo+json"
 _DESCRIBED = {
     "id": "plans",
     "title": "Plans",
@@ -166,22 +197,31 @@ COLLECTION = _route({200: _json(CollectionForm, "The collection", _DESCRIBED)}, 
 _CONTENT_CRS = {
     "Content-Crs": {"description": "the CRS of the coordinates, as `<URI>`", "schema": {"type": "string"}},
 }
-_PAGE = {
-    "type": "FeatureCollection",
-    "features": [_FEATURE],
-    "links": [_link("/v1/collections/plans/items?limit=1", "self", _GEO_JSON)],
-    "numberReturned": 1,
-    "timeStamp": "2026-01-12T09:15:01.000000Z",
-}
+
+
+def _page(collection: str, feature: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "FeatureCollection",
+        "features": [feature],
+        "links": [_link(f"/v1/collections/{collection}/items?limit=1", "self", _GEO_JSON)],
+        "numberReturned": 1,
+        "timeStamp": "2026-01-12T09:15:01.000000Z",
+    }
+
+
+_PAGES = {"plans": _page("plans", _FEATURE), "restrictions": _page("restrictions", _ZONE)}
 ITEMS = _route(
-    {200: {**_json(ItemsForm, "A page", _PAGE, _GEO_JSON), "headers": _CONTENT_CRS}},
+    {200: {**_geo_json(ItemsForm, "A page", **_PAGES), "headers": _CONTENT_CRS}},
     "history-expired", *_READING,
     parameters=("bbox", "bbox-crs", "datetime", "crs", "limit", "next", "asOf"),
 )  # fmt: skip
 _ETAG = {"ETag": {"description": "the revision; none for a masked finding", "schema": {"type": "string"}}}
 ITEM = _route(
     {
-        200: {**_json(ItemForm, "The thing", _FEATURE, _GEO_JSON), "headers": {**_CONTENT_CRS, **_ETAG}},
+        200: {
+            **_geo_json(ItemForm, "The thing", plans=_FEATURE, restrictions=_ZONE),
+            "headers": {**_CONTENT_CRS, **_ETAG},
+        },
         304: {"description": "It is as it was in the revision that `If-None-Match` names."},
     },
     "history-expired", *_READING,

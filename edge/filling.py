@@ -21,13 +21,20 @@ _log = get_logger("edge")
 class Filling:
     """Follows into a file. Ends with `close`; a failure sets *stop*, for the process must start again."""
 
-    def __init__(self, hub: Hub, port: int, stop: threading.Event) -> None:
+    def __init__(self, hub: Hub, codec: Codec, port: int, stop: threading.Event) -> None:
         self.path = hub.edge.read_model or hub.data_dir / "edge" / f"read-model-{port}.sqlite"
         self._passing = hub.edge.read_model is None and not hub.edge.port
         self.news = News()
-        self._hub, self._process_stop = hub, stop
+        self._process_stop = stop
         self._stop = threading.Event()
-        self._follower: Follower | None = None
+        self._follower = Follower(
+            hub.kafka,
+            codec,
+            self.path,
+            source=system_urn(hub.hub.oin, "samenloop"),
+            metric_crs=hub.hub.metric_crs,
+            news=self.news,
+        )
         self._failure: BaseException | None = None
         self._lock = _claim(self.path)
         self._thread = threading.Thread(target=self._run, name="read-model", daemon=True)
@@ -37,14 +44,13 @@ class Filling:
         """Return in words what is still awaited; None when the file answers for all there was at the start."""
         if self._failure is not None:
             return "the read model stopped"
-        return "the read model begins" if self._follower is None else self._follower.awaited()
+        return self._follower.awaited()
 
     def show(self) -> None:
         """Show how large the file is, and how much of the topics it lacks."""
         parts = self.path.parent.glob(f"{self.path.name}*")
         metrics.TABLE_SIZE_BYTES.labels(table="read-model").set(sum(part.stat().st_size for part in parts))
-        if self._follower is not None:
-            metrics.TABLE_RECOVERY_REMAINING_RECORDS.labels(table="read-model").set(self._follower.remaining())
+        metrics.TABLE_RECOVERY_REMAINING_RECORDS.labels(table="read-model").set(self._follower.remaining())
 
     def close(self) -> None:
         """Stop following and give the file free. Raises what made the following fail."""
@@ -59,18 +65,7 @@ class Filling:
             raise self._failure
 
     def _run(self) -> None:
-        hub = self._hub
         try:
-            # a codec belongs to one thread
-            codec = Codec.from_registry(hub.registry, hub.kafka.prefix, host=hub.hub.schema_host)
-            self._follower = Follower(
-                hub.kafka,
-                codec,
-                self.path,
-                source=system_urn(hub.hub.oin, "samenloop"),
-                metric_crs=hub.hub.metric_crs,
-                news=self.news,
-            )
             self._follower.run(self._stop)
         except BaseException as error:  # noqa: BLE001 - told by `close`, in the thread that ends the process
             _log.error("edge.read_model_failed", "The read model cannot be kept; the process ends.", detail=str(error))

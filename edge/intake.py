@@ -167,7 +167,7 @@ class Intake:
 def _draw(one: Judged, draft: Draft, geometry: Geometry | None, caller: Caller) -> None:
     """Make the plan of one event, and note what is wrong or odd with it."""
     head = one.head
-    plan = one.plan = draft.plan(head.plan_id, head.source, head.oin, geometry)
+    plan = one.plan = draft.plan(head.key, head.source, head.oin, geometry)
     one.faults += draft.faults
     one.notes += draft.notes
     if head.own and not caller.speaks_for(plan.owner.oin):

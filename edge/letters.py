@@ -45,7 +45,7 @@ def letter_of(incoming: Incoming, head: Head, faults: Sequence[Fault], now: date
         failed_at=now,
         reason=reason,
         system=head.source,
-        key=head.plan_id.encode() if head.plan_id else None,
+        key=head.key.encode() if head.key else None,
         value=value if kept else None,
         value_sha256=digest.digest(),
         headers=tuple(_headers(incoming)) if kept else (),

@@ -142,7 +142,8 @@ KINDS: dict[str, Kind] = {
         429,
         "Too many requests",
         "Your keys together made more requests than one process of the hub takes from one partner"
-        " (`edge.requests_per_minute`, `edge.requests_at_once`).",
+        " (`edge.requests_per_minute`, `edge.requests_at_once`), or more unknown keys came from your address than it"
+        " looks at (`edge.wrong_keys_per_minute`); a key that is valid is taken all the same.",
         "Wait as long as the header `Retry-After` says; put more events into one request.",
     ),
     "too-many-streams": Kind(

@@ -8,14 +8,14 @@ from urllib.parse import unquote
 
 from pydantic import Field, Strict
 
-from edge.changes import Head, checked
+from edge.changes import Head, checked, named
 from edge.forms import Day, Form, GeometryForm, Instant, Name, OrganisationForm, Title, Uri
 from edge.messages import JSON, Incoming
 from edge.places import Place, read_places
 from edge.plans import without_nulls
 from edge.problems import Fault
 from samenloop.errors import Reject
-from samenloop.identity import LONGEST, restriction_id
+from samenloop.identity import restriction_id
 from samenloop.model import (
     ChangeKind,
     ChangeReason,
@@ -105,7 +105,7 @@ def read_report(
         return None
     time = head.time or now
     return RestrictionReport(
-        restriction_id=head.plan_id,
+        restriction_id=head.key,
         change=form.change,
         recorded_at=time,
         ingested_at=now,
@@ -118,20 +118,24 @@ def read_report(
 
 
 def _named(event: Incoming, head: Head, form: ReportForm, faults: list[Fault]) -> bool:
-    """Find the restriction's id, which subject, restriction_id and id may say, and must say alike."""
-    inside = form.restriction.id if form.restriction else None
-    given = {name for name in (head.subject, form.restriction_id, inside) if name}
-    head.plan_id = next(iter(given), "")
-    detail = "" if len(given) == 1 else "subject, restriction_id and id name different restrictions, or none is there"
-    local_id = unquote(head.plan_id.removeprefix(f"{head.source}:restriction:"))
+    """Find the restriction's id, and see that it is one of the event's system."""
+    given = {
+        f"{event.data_pointer}/restriction_id": form.restriction_id,
+        f"{event.data_pointer}/restriction/id": form.restriction.id if form.restriction else None,
+    }
+    if not named(event, head, faults, given, "restriction"):
+        return False
+    local_id = unquote(head.key.removeprefix(f"{head.source}:restriction:"))
     try:
-        if not detail and (len(head.plan_id) > LONGEST or restriction_id(head.source, local_id) != head.plan_id):
-            detail = f"expected {head.source}:restriction:<local id, encoded>"
+        same, detail = (
+            restriction_id(head.source, local_id) == head.key,
+            f"expected {head.source}:restriction:<local id, encoded>",
+        )
     except Reject as error:
-        detail = error.detail
-    if detail:
+        same, detail = False, error.detail
+    if not same:
         faults.append(event.at("subject", "identity.restriction-id", detail))
-    return not detail
+    return same
 
 
 def _restriction(
@@ -147,14 +151,14 @@ def _restriction(
         remarks.faults.append(
             Fault(f"{pointer}/period/end", "period.end-before-start", "the end lies before the start")
         )
-    local_id = unquote(head.plan_id.removeprefix(f"{head.source}:restriction:"))
+    local_id = unquote(head.key.removeprefix(f"{head.source}:restriction:"))
     title = form.title
     if is_personal(title):
         detail = "it looks like personal data and is left out"
         remarks.notes.append(Fault(f"{pointer}/title", "personal.text-withheld", detail))
         title = local_id
     return Restriction(
-        id=head.plan_id,
+        id=head.key,
         system=head.source,
         local_id=local_id,
         owner=Organisation(form.owner.oin, form.owner.name) if form.owner else Organisation(head.oin),

@@ -8,19 +8,21 @@ import gc
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import uvicorn
 
 from edge.app import create_app
-from edge.desk import Desk, KafkaShelf
+from edge.desk import Desk
 from edge.filling import Filling
 from edge.following import Following
 from edge.intake import Intake
 from edge.keyring import Keyring
-from edge.limits import Buckets
+from edge.limits import WRONG_KEYS_AT_ONCE, Buckets
 from edge.read_model import News, ReadModel
 from edge.reads import Reads
 from edge.services import EdgeServices
+from edge.shelf import KafkaShelf
 from edge.streaming import Streams
 from edge.subscribing import Book, Subscribing
 from edge.systems import Systems
@@ -30,6 +32,7 @@ from samenloop.errors import BadSettings
 from samenloop.kafka import Publisher
 from samenloop.logs import get_logger
 from samenloop.settings import Edge, Hub
+from samenloop.subscription_life import follow
 from samenloop.webhooks import Destinations, read_master_key
 
 _LOOK_SECONDS = 0.1
@@ -56,10 +59,11 @@ def serve(
     master_key = read_master_key(hub.delivery) if hub.delivery.master_key_file is not None else None
     gc.set_threshold(*_SELDOM)
     with _listening(settings) as listener:
-        filling = Filling(hub, listener.getsockname()[1], stop)
+        filling = Filling(hub, codec, listener.getsockname()[1], stop)
         base_url = (settings.base_url or f"http://{_address(listener)}").rstrip("/")
         publisher = Publisher(hub.kafka, acknowledge_seconds=settings.acknowledge_seconds)
         keyring, book, systems = Keyring(codec), Book(codec), Systems(codec)
+        shelf = KafkaShelf(hub, codec)
         following = Following(
             hub.kafka, {"partners": keyring.hear, "subscriptions": book.hear, "sources": systems.hear}, publisher
         )
@@ -70,19 +74,19 @@ def serve(
             sends=publisher,
             intake=Intake.from_hub(hub, codec),
             buckets=Buckets(settings.requests_per_minute, settings.requests_at_once),
+            wrong_keys=Buckets(settings.wrong_keys_per_minute, WRONG_KEYS_AT_ONCE),
             reads=Reads(
                 ReadModel(filling.path, metric_crs=hub.hub.metric_crs, news=filling.news),
                 metric_crs=hub.hub.metric_crs,
             ),
             streams=streams_of(settings, filling.news),
             systems=systems,
-            awaited=lambda: following.awaited() or filling.awaited(),
-            desk=Desk(KafkaShelf(hub, codec), book.subscriber),
+            awaited=following.awaited,
+            unread=filling.awaited,
+            desk=Desk(shelf, book.ids_of),
         )
         if master_key is not None:
-            services.subscribing = Subscribing(
-                hub, master_key, codec, book, services.sent, services.worker, Destinations(hub.delivery)
-            )
+            services.subscribing = _subscribing(hub, master_key, codec, book, services)
         metrics.DLQ_RECORDS_TOTAL.start(topic="events")
         for topic in ("plan-changes", "restriction-reports", "subscriptions", "dead-letters", "dead-letter-states"):
             metrics.PRODUCER_RECORDS_TOTAL.start(topic=topic)
@@ -95,8 +99,14 @@ def serve(
             following.close()
             publisher.close(settings.acknowledge_seconds)
             services.close()
+            shelf.close()
             services.reads.close()
             filling.close()
+
+
+def _subscribing(hub: Hub, key: bytes, codec: Codec, book: Book, services: EdgeServices) -> Subscribing:
+    destinations = Destinations(hub.delivery)
+    return Subscribing(hub, key, codec, book, services.sent, partial(follow, hub, codec), services.worker, destinations)
 
 
 def streams_of(settings: Edge, news: News) -> Streams:
@@ -131,7 +141,7 @@ async def _serve(
     async def look() -> None:
         while not stop.is_set():
             on_turn()
-            on_awaited(services.awaited())
+            on_awaited(services.awaited() or services.unread())
             await asyncio.sleep(_LOOK_SECONDS)
         services.streams.end()
         server.should_exit = True

@@ -32,7 +32,9 @@ class Sends(Protocol):
 
 @dataclass
 class EdgeServices:
-    """All of it. *ready* answers what is still awaited, in words; nothing when all is well."""
+    """All of it. *awaited* says in words what is still awaited before anything can be asked, *unread* before the read
+    model can; None when all is well.
+    """
 
     settings: Edge
     base_url: str
@@ -40,14 +42,16 @@ class EdgeServices:
     sends: Sends
     intake: Intake
     buckets: Buckets
+    wrong_keys: Buckets
     reads: Reads
     streams: Streams
     systems: Systems
     awaited: Callable[[], str | None] = lambda: None
+    unread: Callable[[], str | None] = lambda: None
     subscribing: Subscribing | None = None
     desk: Desk | None = None
     worker: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "intake"))
-    """One thread for what takes time, so that the event loop goes on answering and the codec is never shared."""
+    """One thread for what takes time, so that the event loop goes on answering."""
 
     turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(32))
     """So many bodies are in memory at once; who comes later waits with the body unread."""

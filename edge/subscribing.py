@@ -1,7 +1,8 @@
 """Partners' subscriptions: all of them followed live, and what a partner does to its own.
 
 A partner sees its own only; of another's it is not even told that it exists. A change is made from the revision that
-this process knows, one at a time; what another process did meanwhile is known within a second.
+this process knows, and written if that still stands: of two that are made at once, in whatever processes, one is
+refused.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ _HANDSHAKES_OF_ONE, _HANDSHAKES = 4, 16
 _log = get_logger("edge")
 
 Send = Callable[[Sequence[Output]], Awaitable[None]]
+Follow = Callable[[Subscription, Subscription], bool]
+"""Writes the second if the first still stands, and says whether it did; called in a thread. Raises Retry."""
 
 
 class Ask(Protocol):
@@ -88,10 +91,10 @@ class Book:
         found = self._all.get(subscription_id)
         return found if found is not None and found.subscriber_oin == oin else None
 
-    def subscriber(self, subscription_id: UUID) -> str | None:
-        """Return whose subscription it is."""
-        found = self._all.get(subscription_id)
-        return found.subscriber_oin if found is not None else None
+    def ids_of(self, oin: str) -> frozenset[UUID]:
+        """Return the ids of all that a partner ever had."""
+        with self._lock:
+            return frozenset(self._of.get(oin, ()))
 
 
 @dataclass
@@ -106,6 +109,7 @@ class Subscribing:
     codec: Codec
     book: Book
     send: Send
+    follow: Follow
     worker: Executor
     destinations: Destinations
     ask: Ask = handshake.ask
@@ -153,7 +157,7 @@ class Subscribing:
             answered = agreed(after, await self._asked(caller, after))
             waits = before.status is SubscriptionStatus.PAUSED and answered.status is SubscriptionStatus.ACTIVE
             after = replace(answered, status=before.status, status_reason=before.status_reason) if waits else answered
-        await self._follow(before, after)
+        await self._follow(before, after, "stale")
         return after, derive_secret(self.key, after.id, _rotation(after)) if moved else None
 
     async def step(self, caller: Caller, before: Subscription, step: Step, now: datetime) -> Subscription:
@@ -163,7 +167,7 @@ class Subscribing:
             raise Problem("not-now", f"The subscription is {before.status.lower()}; expected {allowed} for this.")
         consent = await self._asked(caller, before) if step == "resume" else handshake.AGREED
         after = taken(before, step, now=now, consent=consent)
-        await self._follow(before, after)
+        await self._follow(before, after, "not-now")
         return after
 
     def secret(self, subscription: Subscription) -> str:
@@ -213,12 +217,17 @@ class Subscribing:
             self._asking[caller.oin] -= 1
             self._asking += Counter()  # drops the zeros
 
-    async def _follow(self, before: Subscription, after: Subscription) -> None:
-        """Write what follows *before*, when nothing else did meanwhile."""
+    async def _follow(self, before: Subscription, after: Subscription, code: str) -> None:
+        """Write what follows *before*. Raises Problem(*code*) when something else did meanwhile."""
         async with self._turn:
-            if self.book.find(before.subscriber_oin, before.id) != before:
-                raise Problem("not-now", "The subscription changed meanwhile; read it and try again.")
-            await self._publish(after)
+            still = self.book.find(before.subscriber_oin, before.id) == before
+            try:
+                still = still and await asyncio.to_thread(self.follow, before, after)
+            except Retry as error:
+                raise _in_doubt() from error
+            if not still:
+                raise Problem(code, "The subscription changed meanwhile; read it and try again.")
+            self.book.put(after)
 
     async def _publish(self, subscription: Subscription) -> None:
         source = identity.system_urn(self.hub.hub.oin, "samenloop")
@@ -227,9 +236,13 @@ class Subscribing:
         try:
             await self.send([output])
         except Retry as error:
-            detail = "Kafka did not acknowledge it in time. Look whether it is there before you try again."
-            raise Problem("unavailable", detail, headers={"Retry-After": "5"}) from error
+            raise _in_doubt() from error
         self.book.put(subscription)
+
+
+def _in_doubt() -> Problem:
+    detail = "Kafka did not acknowledge it in time. Look whether it is there before you try again."
+    return Problem("unavailable", detail, headers={"Retry-After": "5"})
 
 
 def _rotation(subscription: Subscription) -> int:

@@ -1,6 +1,6 @@
 """Conservation: whatever went into the hub is accounted for, record by record, by id. Pure: values in, accounts out.
 
-Four accounts, one for each place where a record could get lost. Each is an identity between topics, never a counter
+Five accounts, one for each place where a record could get lost. Each is an identity between topics, never a counter
 of a process, because counters vanish with their process:
 
 * *read*: of each poll, read = created + updated + removed + unchanged + rejected;
@@ -8,6 +8,7 @@ of a process, because counters vanish with their process:
   (of a source of restrictions: its reports in `restriction-reports`);
 * *consolidate*: `plan-changes` = revisions in `plan-states` + duplicates + stale + dead letters. Of each change it is
   known by which id its state, or its dead letter, would be called; that it was a repeat or too late is judged again;
+* *restrictions*: `restriction-reports` = revisions in `restrictions` + the same;
 * *deliver*: alerts = delivered + accepted + refused + given up + expired + withheld + still due.
 """
 
@@ -25,7 +26,7 @@ from samenloop.errors import Reject
 from samenloop.identity import uuid_text
 from samenloop.model import Outcome, PollOutcome, SourcePoll
 
-PIPELINES: Final = ("read", "publish", "consolidate", "deliver")
+PIPELINES: Final = ("read", "publish", "consolidate", "restrictions", "deliver")
 MOST_SHOWN: Final = 100
 """Differences that an account names; it counts all of them."""
 _OUTCOMES: Final = ("created", "updated", "removed", "unchanged", "rejected")
@@ -136,35 +137,43 @@ def _most(poll: SourcePoll) -> int:
     return poll.created + poll.updated + poll.removed if poll.published is None else poll.published
 
 
+_STATE_OF: Final = {"plan-changes": "plan-state", "restriction-reports": "restriction-state"}
+"""What the id of a state is made of, by the topic of the change that leads to it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A record of `plan-changes`; *claim* is what it says, or why it cannot be read. None: it was not looked at."""
+    """A change of a plan, or a report of a restriction, as it lies in *topic*.
+
+    *claim* is what it says, or why it cannot be read. None: it was not looked at.
+    """
 
     partition: int
     offset: int
     key: str
     event_id: str
     claim: Claim | Reject | None = None
+    topic: str = "plan-changes"
 
     @property
     def place(self) -> str:
         """Where it is."""
-        return f"plan-changes {self.partition}@{self.offset}"
+        return f"{self.topic} {self.partition}@{self.offset}"
 
     @property
     def state_id(self) -> str:
-        """The event id of the plan state that it leads to when it is taken."""
-        return uuid_text("plan-state", self.key, str(self.offset + 1))
+        """The event id of the state that it leads to when it is taken."""
+        return uuid_text(_STATE_OF[self.topic], self.key, str(self.offset + 1))
 
     @property
     def letter_id(self) -> str:
         """The id of the dead letter that it leads to when it is set aside."""
-        return uuid_text("dead-letter", "plan-changes", str(self.partition), str(self.offset), "consolidate")
+        return uuid_text("dead-letter", self.topic, str(self.partition), str(self.offset), "consolidate")
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A record of `plan-states`: its event id, and what the stage remembers by it."""
+    """A state of a plan or restriction: its event id, and what the stage remembers by it."""
 
     id: str
     known: Known
@@ -184,16 +193,16 @@ def ruling(known: Known | None, change: Change, *, allow_test_oin: bool = True) 
 
 
 def before(changes: Iterable[Change], states: Sequence[Seen]) -> Known | None:
-    """Return what was known of a plan before the first of its *changes*: the last state that none of them led to."""
+    """Return what was known before the first of the *changes* of one key: the last state that none of them led to."""
     ids = {change.state_id for change in changes}
     return next((seen.known for seen in reversed(states) if seen.id not in ids), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """What there is to know about one partition of `plan-changes`.
+    """What there is to know about one partition of changes.
 
-    *states* by plan in log order, *letters* are ids of dead letters; *committed* is the position of `consolidate`.
+    *states* by key in log order, *letters* are ids of dead letters; *committed* is the position of `consolidate`.
     *forgotten* says of an offset that a state of that age may have been compacted away under a later one.
     """
 
@@ -207,14 +216,14 @@ class Log:
 def consolidate_account(
     account: Account, changes: Iterable[Change], log: Log, *, judged: Callable[[int], bool] = lambda _: True
 ) -> None:
-    """Add to *account* what became of each of the *changes*, which are all of some plans, in log order.
+    """Add to *account* what became of each of the *changes*, which are all of some plans or restrictions, in log order.
 
     Only offsets that are *judged* are counted; the others lead up to them.
     """
-    by_plan: dict[str, list[Change]] = {}
+    by_key: dict[str, list[Change]] = {}
     for change in changes:
-        by_plan.setdefault(change.key, []).append(change)
-    for key, those in by_plan.items():
+        by_key.setdefault(change.key, []).append(change)
+    for key, those in by_key.items():
         states = log.states.get(key, ())
         known = before(those, states)
         for change in those:
@@ -224,7 +233,7 @@ def consolidate_account(
 
 
 def _follow(account: Account, change: Change, known: Known | None, states: Sequence[Seen], log: Log) -> Known | None:
-    """Count one change by what came of it, or else by what the rules say; return what is known of its plan after it."""
+    """Count one change by what came of it, or else by what the rules say; return what is known after it."""
     taken = next((seen.known for seen in states if seen.id == change.state_id), None)
     if taken is not None:
         account.became["revisions"] += 1

@@ -8,6 +8,7 @@ by the pure rules, alerts by the number of times they ended. What never was a Ka
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -134,7 +135,7 @@ def owner_of(letter: DeadLetter) -> str | None:
     key = (letter.key or b"").decode("utf-8", "replace") if letter.topic else ""
     said = [letter.system or "", (source or b"").decode("utf-8", "replace")]
     found = {oin for oin in map(_oin, said) if oin}
-    named = _oin(key.partition(":plan:")[0])
+    named = _oin(re.split(":(?:plan|restriction):", key, maxsplit=1)[0])
     return found.pop() if len(found) == 1 and named in (None, *found) else None
 
 

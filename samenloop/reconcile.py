@@ -2,8 +2,8 @@
 
 A record belongs to the hour in which Kafka took it: that is when the hub ingested it, to within a transaction, and it
 puts a record that is offered again into the hour of that, where it must be accounted for. Only what an hour needs is
-read: of `plan-changes` and `plan-states` the hour itself by id; the history of a plan only where one of its changes led
-to nothing and it must be judged again whether it was a repeat or too late.
+read: of changes and states the hour itself by id; the history of one key only where one of its changes led to nothing
+and it must be judged again whether it was a repeat or too late.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from samenloop.changes_log import COMPACTION_LAG, LETTERS_KEPT, header, read_change, read_state
+from samenloop.changes_log import LETTERS_KEPT, WAYS, Way, header, read_change, read_state
 from samenloop.conservation import (
     FINAL,
     Account,
@@ -36,7 +36,6 @@ from samenloop.errors import Reject
 from samenloop.identity import uuid_of
 from samenloop.kafka.window import Offsets, Window
 from samenloop.model import Alert, DeliveryReceipt, Outcome, Protocol, SourcePoll, Subscription
-from samenloop.restriction_states import REPORTS
 from samenloop.settings import Hub
 from samenloop.source import taken_at
 from samenloop.stage import Record
@@ -44,8 +43,6 @@ from samenloop.stage import Record
 HALF_WAY = timedelta(hours=24)
 """How long before its poll a change may have been written: its source died half-way and came back."""
 SINK = "webhook"
-CHANGES = ("plan-changes", REPORTS)
-"""Where sources write what they read: changes of plans, reports of restrictions."""
 
 
 class Reconciler:
@@ -55,8 +52,9 @@ class Reconciler:
         self._hub, self._codec, self._window = hub, codec, window
 
     def accounts(self, start: datetime, end: datetime, *, now: datetime) -> list[Account]:
-        """Return the four accounts of what Kafka took in [*start*, *end*)."""
-        committed = self._window.committed("consolidate", "plan-changes")  # before anything it wrote is read
+        """Return the accounts of what Kafka took in [*start*, *end*)."""
+        # before anything it wrote is read
+        committed = {way.changes: self._window.committed("consolidate", way.changes) for way in WAYS}
         passed = self._window.committed(SINK, "alerts")
         letters = frozenset(self._letters(start))
         polls = list(self._polls(start))
@@ -65,7 +63,7 @@ class Reconciler:
         return [
             read_account(inside),
             self._publish(polls, judged, start, end),
-            self._consolidate(start, end, committed, letters, now),
+            *(self._consolidate(way, (start, end), committed[way.changes], letters, now) for way in WAYS),
             self._deliver(start, end, passed, letters),
         ]
 
@@ -99,7 +97,7 @@ class Reconciler:
         """A snapshot of which too few changes are in the window may have been begun long before it: look back."""
         every = [poll for poll, _ in polls]
         ids = frozenset(str(poll.poll.id) for poll, record in polls if _inside(record, judged))
-        hours = {topic: self._stretch(topic, start, end) for topic in CHANGES}
+        hours = {way.changes: self._stretch(way.changes, start, end) for way in WAYS}
         account = Account("publish")
         for back in (timedelta(hours=1), HALF_WAY):
             counts, fresh = self._snapshots(start - back, hours)
@@ -127,13 +125,19 @@ class Reconciler:
         return counts, fresh
 
     def _consolidate(
-        self, start: datetime, end: datetime, committed: Offsets, letters: frozenset[str], now: datetime
+        self,
+        way: Way,
+        stretch: tuple[datetime, datetime],
+        committed: Offsets,
+        letters: frozenset[str],
+        now: datetime,
     ) -> Account:
-        account = Account("consolidate")
-        hour = self._stretch("plan-changes", start, end)
-        states = self._window.at("plan-states", start)
-        old_states = self._window.at("plan-changes", now - COMPACTION_LAG)
-        old_letters = self._window.at("plan-changes", now - LETTERS_KEPT)
+        start, end = stretch
+        account = Account(way.pipeline)
+        hour = self._stretch(way.changes, start, end)
+        states = self._window.at(way.states, start)
+        old_states = self._window.at(way.changes, now - way.compaction_lag)
+        old_letters = self._window.at(way.changes, now - LETTERS_KEPT)
         for number, (first, last) in hour.items():
             forgotten = max(old_states[number], old_letters[number])
             log = Log(
@@ -142,29 +146,32 @@ class Reconciler:
                 forgotten=forgotten.__gt__,
                 allow_test_oin=self._hub.hub.allow_test_oin,
             )
-            odd = self._led_to_nothing(account, log, number, (first, last), states[number])
+            odd = self._led_to_nothing(way, account, log, number, (first, last, states[number]))
             if odd:
-                log = replace(log, states=self._histories(number, {change.key for change in odd}))
                 keys, offsets = {change.key for change in odd}, {change.offset for change in odd}
-                again = self._changes_of(number, first, keys)
+                log = replace(log, states=self._histories(way, number, keys))
+                again = self._changes_of(way, number, first, keys)
                 consolidate_account(account, again, log, judged=offsets.__contains__)
         return account
 
     def _led_to_nothing(
-        self, account: Account, log: Log, number: int, stretch: tuple[int, int], states_from: int
+        self, way: Way, account: Account, log: Log, number: int, stretch: tuple[int, int, int]
     ) -> list[Change]:
-        """Count what is accounted for by its id alone; return the changes without state and dead letter."""
-        first, last = stretch
+        """Count what is accounted for by its id alone; return the changes without state and dead letter.
+
+        *stretch*: first and last offset of the changes, and the first of the states.
+        """
+        first, last, states_from = stretch
         if first >= last:
             return []
         states = {
             UUID(text).bytes
-            for record in self._window.read("plan-states", [number], starts={number: states_from})
+            for record in self._window.read(way.states, [number], starts={number: states_from})
             if len(text := header(record, "ce_id")) == 36
         }
         left = []
-        for record in self._window.read("plan-changes", [number], starts={number: first}, ends={number: last}):
-            change = Change(number, record.offset, record.key, header(record, "ce_id"))
+        for record in self._window.read(way.changes, [number], starts={number: first}, ends={number: last}):
+            change = Change(number, record.offset, record.key, header(record, "ce_id"), topic=way.changes)
             if UUID(change.state_id).bytes in states:
                 account.became["revisions"] += 1
             elif change.letter_id in log.letters:
@@ -177,10 +184,10 @@ class Reconciler:
             account.went_in += 1
         return left
 
-    def _histories(self, number: int, keys: set[str]) -> dict[str, list[Seen]]:
-        """Return all that `plan-states` still holds of some plans."""
+    def _histories(self, way: Way, number: int, keys: set[str]) -> dict[str, list[Seen]]:
+        """Return all that the states still hold of some plans or restrictions."""
         found: dict[str, list[Seen]] = {}
-        for record in self._window.read("plan-states", [number]):
+        for record in self._window.read(way.states, [number]):
             if record.key in keys:
                 try:
                     found.setdefault(record.key, []).append(read_state(self._codec, record)[0])
@@ -188,9 +195,9 @@ class Reconciler:
                     continue
         return found
 
-    def _changes_of(self, number: int, first: int, keys: set[str]) -> Iterator[Change]:
-        """Yield the changes of some plans from *first* to the end: states that came later must be known as such."""
-        for record in self._window.read("plan-changes", [number], starts={number: first}):
+    def _changes_of(self, way: Way, number: int, first: int, keys: set[str]) -> Iterator[Change]:
+        """Yield the changes of some keys from *first* to the end: states that came later must be known as such."""
+        for record in self._window.read(way.changes, [number], starts={number: first}):
             if record.key in keys:
                 yield read_change(self._codec, record)[0]
 

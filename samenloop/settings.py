@@ -154,6 +154,9 @@ class Edge(Model):
     max_nesting: int = Field(32, ge=12, le=200, description="deepest lists and objects of a body")
     requests_per_minute: float = Field(600, gt=0, le=1_000_000, description="of one partner at one process, on average")
     requests_at_once: int = Field(60, ge=1, le=100_000, description="of one partner at one process, after a pause")
+    wrong_keys_per_minute: float = Field(
+        30, gt=0, le=100_000, description="unknown API keys from one address at one process; more are answered 429"
+    )
     max_subscriptions: int = Field(100, ge=1, le=10_000, description="of one partner, those that ended today included")
     acknowledge_seconds: float = Field(
         10, gt=0, le=120, description="Kafka must have taken what was sent in that time, else 503"

@@ -17,11 +17,12 @@ from samenloop import handshake, identity, webhooks
 from samenloop.contract import Codec
 from samenloop.errors import BadSettings, Reject
 from samenloop.handshake import Consent
-from samenloop.kafka import publish
+from samenloop.kafka import publish, write_unless_changed
 from samenloop.model import Partner, PartnerStatus, Subscription
 from samenloop.model import SubscriptionStatus as Status
 from samenloop.partners import read_partners
 from samenloop.settings import Hub
+from samenloop.stage import Output
 from samenloop.subscriptions import Wish, read_subscriptions, subscription_of, subscription_output, with_status
 
 Step = Literal["pause", "resume", "test", "rotate", "end"]
@@ -56,7 +57,7 @@ def begin(hub: Hub, codec: Codec, wish: Wish, consent: Consent, *, now: datetime
     wanted = subscription_of(wish, hub, subscription_id=uuid4(), now=now)
     check_subscriber(read_partners(hub, codec), wish.subscriber)
     subscription = agreed(replace(wanted, status=Status.REQUESTED), consent)
-    _publish(hub, codec, subscription)
+    publish(hub.kafka, [_output(hub, codec, subscription)])
     return subscription, webhooks.derive_secret(key, subscription.id)
 
 
@@ -65,12 +66,26 @@ def change(
 ) -> Subscription:
     """Take a step and return the subscription after it; *consent* is what the sink answered, for `resume`.
 
-    Raises BadSettings when there is no such subscription or the step is not allowed from where it stands.
+    Raises BadSettings when there is no such subscription, the step is not allowed from where it stands, or somebody
+    else changed it at the same moment.
     """
     before = find(hub, codec, subscription_id)
     after = taken(before, step, now=now, consent=consent or handshake.AGREED)
-    _publish(hub, codec, after)
+    if not follow(hub, codec, before, after):
+        raise BadSettings([f"id: subscription {before.id} changed meanwhile; look at it and try again"])
     return after
+
+
+def follow(hub: Hub, codec: Codec, before: Subscription, after: Subscription) -> bool:
+    """Write *after* if the subscription still stands as *before*, whichever process changes it; says whether it did.
+
+    Raises Retry when Kafka does not answer: it may be written then.
+    """
+
+    def look() -> list[Output] | None:
+        return [_output(hub, codec, after)] if read_subscriptions(hub, codec).get(before.id) == before else None
+
+    return write_unless_changed(hub.kafka, "subscriptions", look)
 
 
 def find(hub: Hub, codec: Codec, subscription_id: UUID) -> Subscription:
@@ -114,6 +129,5 @@ def check_subscriber(partners: Mapping[str, Partner], oin: str) -> None:
         raise BadSettings([f"subscriber: {oin} was revoked; `samenloop partners add` admits it again"])
 
 
-def _publish(hub: Hub, codec: Codec, subscription: Subscription) -> None:
-    source = identity.system_urn(hub.hub.oin, "samenloop")
-    publish(hub.kafka, [subscription_output(codec, source, subscription)])
+def _output(hub: Hub, codec: Codec, subscription: Subscription) -> Output:
+    return subscription_output(codec, identity.system_urn(hub.hub.oin, "samenloop"), subscription)

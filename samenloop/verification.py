@@ -1,31 +1,31 @@
-"""Is the truth true? States and findings worked out again from `plan-changes`, compared with what the stages wrote.
+"""Is the truth true? States and findings worked out again from what sources said, compared with what the stages wrote.
 
-States: the pure rules over the log, plan by plan, with every record decoded whole. Findings: the batch oracle over the
-plans that this gives and the restrictions as they stand, on the same day, with the same rules. Neither shares code with
-the stages beyond the rules.
+States: the pure rules over the logs, plan by plan and restriction by restriction, with every record decoded whole.
+Findings: the batch oracle over what this gives, on the same day, with the same rules. Neither shares code with the
+stages beyond the rules.
 
-A hub at work is looked at from outside. First it is asked how far `consolidate` and `detect` are, then the findings are
-read, then the states, then the changes to their end. So of a plan whose last change and row lie below those positions
-everything is told, and it is compared; one that moves meanwhile is left out and counted.
+A hub at work is looked at from outside. First it is asked how far `consolidate` and `detect` are, then the findings
+are read, then the states, then the changes to their end. So of a plan or restriction whose last change and row lie
+below those positions everything is told, and it is compared; one that moves meanwhile is left out and counted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import date
 from typing import Final
 
 from samenloop import conservation
-from samenloop.changes_log import header, read_change, read_state
+from samenloop.changes_log import PLANS, RESTRICTIONS, WAYS, Way, header, read_change, read_state
 from samenloop.conservation import Change, Difference, Seen
 from samenloop.consolidate import Claim, Known, Ruling, accept
 from samenloop.contract import Codec
 from samenloop.errors import Reject
 from samenloop.kafka.window import Offsets, Window
-from samenloop.model import Finding, FindingStatus, Plan, PlanRegion, PlanState, Restriction
+from samenloop.model import Finding, FindingStatus, PlanRegion, Restriction
+from samenloop.model import Subject as Thing
 from samenloop.oracle import Expected, differences, findings_among
-from samenloop.restriction_states import STATES as RESTRICTIONS
 from samenloop.rules import Gone, Rules, Subject, Zone, subject_of, zone_subject
 from samenloop.settings import Hub
 from samenloop.stage import Record
@@ -37,12 +37,13 @@ FINDINGS: Final = ("conflicts", "opportunities")
 class Compared:
     """What one look at the hub found. *waiting* changes lie before the ends asked for and are not read yet.
 
-    *moving* plans and restrictions changed meanwhile, *given* plans rest on changes that the log no longer has.
+    *moving* plans and restrictions changed meanwhile, *given* ones rest on changes that the log no longer has.
     *unjudged* ones have a geometry that cannot be read. *notes* say in words what could not be verified.
     """
 
     today: date | None = None
     plans: int = 0
+    restrictions: int = 0
     findings: int = 0
     states: list[Difference] = field(default_factory=list)
     judged: list[str] = field(default_factory=list)
@@ -55,7 +56,8 @@ class Compared:
     @property
     def settled(self) -> bool:
         """Whether the hub stood still enough to say something: nothing waits, and few plans moved."""
-        return not self.waiting and len(self.moving) * 20 <= self.plans + len(self.moving)
+        compared = self.plans + self.restrictions
+        return not self.waiting and len(self.moving) * 20 <= compared + len(self.moving)
 
 
 class Verifier:
@@ -64,52 +66,50 @@ class Verifier:
     def __init__(self, hub: Hub, codec: Codec, rules: Rules, window: Window) -> None:
         self._hub, self._codec, self._rules, self._window = hub, codec, rules, window
 
-    def look(self, ends: Mapping[int, int]) -> Compared:
-        """Compare once; *ends* of `plan-changes` by partition are those up to which nothing may be waiting."""
+    def ends(self) -> dict[str, Offsets]:
+        """Return how far what sources said reaches now, by topic and partition."""
+        return {way.changes: self._window.ends(way.changes) for way in WAYS}
+
+    def look(self, ends: Mapping[str, Offsets]) -> Compared:
+        """Compare once; *ends* are those up to which nothing may be waiting."""
         found = Compared()
-        read = self._window.committed("consolidate", "plan-changes")
+        read = {way.changes: self._window.committed("consolidate", way.changes) for way in WAYS}
         judged = self._window.committed("detect", "plan-regions")[0]
         held = self._findings(found)
-        starts = self._window.starts("plan-changes")
         letters = frozenset(header(record, "ce_id") for record in self._window.read("dead-letters"))
         subjects: list[Subject] = []
-        for number, committed in read.items():
-            part = _Part(self._codec, self._window, number, start=starts[number], letters=letters)
-            part.allow_test_oin = self._hub.hub.allow_test_oin
-            part.fold(committed, ends[number])
-            found.waiting += part.waiting
-            found.moving |= part.moving
-            subjects += self._subjects(part, found)
-        zones = list(self._zones(found))
+        zones: list[Zone] = []
+        cut = False
+        for way in WAYS:
+            starts = self._window.starts(way.changes)
+            cut |= any(starts.values())
+            for number, committed in read[way.changes].items():
+                part = _Part(self._codec, self._window, way, number, start=starts[number], letters=letters)
+                part.allow_test_oin = self._hub.hub.allow_test_oin
+                part.fold(committed, ends[way.changes][number])
+                found.waiting += part.waiting
+                found.moving |= part.moving
+                self._judge(part.compare(found), subjects, zones, found)
         self._rows(judged, found)
         self._compare_findings(held, subjects, zones, found)
-        self._note(starts, found)
+        self._note(found, cut=cut)
         return found
 
-    def _subjects(self, part: _Part, found: Compared) -> Iterator[Subject]:
-        for plan, revision in part.compare(found):
+    def _judge(
+        self, things: Iterable[tuple[Thing, int]], subjects: list[Subject], zones: list[Zone], found: Compared
+    ) -> None:
+        """Add what the rules see of each plan and restriction, which come with their revision."""
+        rules, crs = self._rules, self._hub.hub.metric_crs
+        for thing, revision in things:
             try:
-                subject = subject_of(plan, revision, self._rules, self._hub.hub.metric_crs)
+                if isinstance(thing, Restriction):
+                    zone = zone_subject(thing, revision, rules, crs)
+                    zones += [] if isinstance(zone, Gone) else [zone]
+                else:
+                    subject = subject_of(thing, revision, rules, crs)
+                    subjects += [] if isinstance(subject, Gone) else [subject]
             except Reject:
                 found.unjudged += 1  # `detect` counts it as without geometry too
-                continue
-            if not isinstance(subject, Gone):
-                yield subject
-
-    def _zones(self, found: Compared) -> Iterator[Zone]:
-        """Yield the zones of the restrictions as `restrictions` has them."""
-        last = {record.key: record for record in self._window.read(RESTRICTIONS)}
-        for record in last.values():
-            if record.value is None:
-                continue
-            try:
-                held: Restriction = self._codec.decode(RESTRICTIONS, record.value, record.headers)
-                zone = zone_subject(held, held.revision, self._rules, self._hub.hub.metric_crs)
-            except Reject:
-                found.unjudged += 1
-                continue
-            if not isinstance(zone, Gone):
-                yield zone
 
     def _findings(self, found: Compared) -> dict[str, Finding]:
         """Return the findings that are open."""
@@ -163,18 +163,20 @@ class Verifier:
         found.findings = len(still.keys() | {str(finding.id) for finding in open_})
         found.judged = differences(open_, still)
 
-    def _note(self, starts: Offsets, found: Compared) -> None:
+    def _note(self, found: Compared, *, cut: bool) -> None:
         if found.given:
             found.notes.append(
-                f"{found.given} plans rest on changes older than plan-changes keeps (400 days): their states were "
-                "taken as they stand, and only findings about them were verified"
+                f"{found.given} plans and restrictions rest on changes older than Kafka keeps (400 days): their "
+                "states were taken as they stand, and only findings about them were verified"
             )
-        elif any(starts.values()):
+        elif cut:
             found.notes.append(
                 "the oldest changes are no longer kept; what came of them was verified by the changes after them"
             )
         if found.moving:
-            found.notes.append(f"{len(found.moving)} plans changed while this ran and were left out: run it again")
+            found.notes.append(
+                f"{len(found.moving)} plans and restrictions changed while this ran and were left out: run it again"
+            )
 
 
 def _still(expected: Expected, moving: set[str]) -> bool:
@@ -182,63 +184,66 @@ def _still(expected: Expected, moving: set[str]) -> bool:
 
 
 class _Part:
-    """One partition of `plan-changes` with the plan states in the partition of the same number."""
+    """One partition of changes with the states in the partition of the same number."""
 
-    def __init__(self, codec: Codec, window: Window, number: int, *, start: int, letters: frozenset[str]) -> None:
-        self._codec, self._window, self._number, self._start = codec, window, number, start
+    def __init__(
+        self, codec: Codec, window: Window, way: Way, number: int, *, start: int, letters: frozenset[str]
+    ) -> None:
+        self._codec, self._window, self._way, self._number, self._start = codec, window, way, number, start
         self._letters, self.allow_test_oin = letters, True
         self._seen: dict[str, list[Seen]] = {}
-        self._last: dict[str, tuple[str, PlanState | None]] = {}
+        self._last: dict[str, tuple[str, Known, Thing | None]] = {}
         self._known: dict[str, Known] = {}
-        self._value: dict[str, tuple[str, Plan | None]] = {}
+        self._value: dict[str, tuple[str, Thing | None]] = {}
         self._loose: set[str] = set()
         self._before: dict[str, Known] = {}
         self.moving: set[str] = set()
         self.waiting = 0
 
     def fold(self, committed: int, end: int) -> None:
-        """Work out every plan of the partition, from the changes below *committed*."""
+        """Work out everything in the partition, from the changes below *committed*."""
         self._read_states()
         if self._start:
             self._read_before()
-        for record in self._window.read("plan-changes", [self._number]):
+        for record in self._window.read(self._way.changes, [self._number]):
             if record.offset >= committed:
                 self.moving.add(record.key)
                 self.waiting += record.offset < end
             else:
                 self._take(record)
 
-    def compare(self, found: Compared) -> Iterator[tuple[Plan, int]]:
-        """Compare with the plan states; yield each plan that there is, with its revision, as it was worked out."""
+    def compare(self, found: Compared) -> Iterator[tuple[Thing, int]]:
+        """Compare with the states; yield each plan or restriction that there is, with its revision, as worked out."""
         for key in sorted(self._known.keys() | self._last.keys()):
             known, state = self._known.get(key), self._state(key)
             if known is None and self._start and key in self._last:
                 if state is not None:
                     found.given += 1
-                    yield state.plan, state.revision
+                    yield state, self._last[key][1].revision
                 continue
-            plan = self._plan(key)
+            thing = self._thing(key)
             if key not in self.moving:
-                found.plans += 1
-                found.states += self._differences(key, known, plan, state)
-            if plan is not None and known is not None:
+                found.plans += self._way is PLANS
+                found.restrictions += self._way is RESTRICTIONS
+                found.states += self._differences(key, known, thing, state)
+            if thing is not None and known is not None:
                 loose = key in self._loose and state is not None
-                yield plan, state.revision if loose and state is not None else known.revision
+                yield thing, self._last[key][1].revision if loose else known.revision
 
     def _read_states(self) -> None:
-        for record in self._window.read("plan-states", [self._number]):
+        for record in self._window.read(self._way.states, [self._number]):
             try:
                 seen, state = read_state(self._codec, record)
             except Reject:
                 continue  # nobody could read it: what it ought to say is found missing
             self._seen.setdefault(record.key, []).append(seen)
-            self._last[record.key] = f"plan-states {record.partition}@{record.offset}", state
+            self._last[record.key] = f"{record.topic} {record.partition}@{record.offset}", seen.known, state
 
     def _read_before(self) -> None:
         """Retention took changes away: what was known before those that are left, the states of then say."""
         ids = {
-            Change(self._number, record.offset, record.key, "").state_id
-            for record in self._window.read("plan-changes", [self._number])
+            Change(self._number, record.offset, record.key, "", topic=self._way.changes).state_id
+            for record in self._window.read(self._way.changes, [self._number])
         }
         for key, states in self._seen.items():
             old = next((seen.known for seen in reversed(states) if seen.id not in ids), None)
@@ -246,7 +251,7 @@ class _Part:
                 self._before[key] = old
 
     def _take(self, record: Record) -> None:
-        change, said = read_change(self._codec, record)
+        change, thing = read_change(self._codec, record)
         if change.letter_id in self._letters:
             return
         key = change.key
@@ -259,7 +264,7 @@ class _Part:
         taken = accept(known, change.claim)
         if known is None or known.content_hash is None:
             self._begin(change, taken, known)
-        self._known[key], self._value[key] = taken, (change.place, said.plan if said else None)
+        self._known[key], self._value[key] = taken, (change.place, thing)
 
     def _begin(self, change: Change, taken: Known, known: Known | None) -> None:
         """A first revision: 1, unless older changes are gone. A return goes on, unless the removal was forgotten."""
@@ -269,37 +274,35 @@ class _Part:
         if seen is not None and (change.key in self._loose or seen.revision == 1):
             taken.revision = seen.revision
 
-    def _state(self, key: str) -> PlanState | None:
-        return self._last[key][1] if key in self._last else None
+    def _state(self, key: str) -> Thing | None:
+        return self._last[key][2] if key in self._last else None
 
-    def _plan(self, key: str) -> Plan | None:
-        """Return the plan as its last change gave it, else as the state before the log gave it."""
-        if key in self._value:
-            return self._value[key][1]
-        state = self._state(key)
-        return state.plan if state else None
+    def _thing(self, key: str) -> Thing | None:
+        """Return the plan or restriction as its last change gave it, else as the state before the log gave it."""
+        return self._value[key][1] if key in self._value else self._state(key)
 
     def _differences(
-        self, key: str, known: Known | None, plan: Plan | None, state: PlanState | None
+        self, key: str, known: Known | None, thing: Thing | None, state: Thing | None
     ) -> Iterator[Difference]:
-        place = self._last[key][0] if key in self._last else f"plan-states {self._number}"
+        place = self._last[key][0] if key in self._last else f"{self._way.states} {self._number}"
         cause = self._value[key][0] if key in self._value else "no change"
-        if known is None or plan is None:
-            if state is not None:
-                why = "no change led to it" if known is None else f"{cause} removed the plan"
-                yield Difference("state that should not be there", key, place, f"revision {state.revision}, but {why}")
+        have = self._last[key][1] if key in self._last else None
+        if known is None or thing is None:
+            if state is not None and have is not None:
+                why = "no change led to it" if known is None else f"{cause} removed it"
+                yield Difference("state that should not be there", key, place, f"revision {have.revision}, but {why}")
             return
-        if state is None:
+        if state is None or have is None:
             yield Difference("missing state", key, place, f"{cause} gave revision {known.revision}, but there is none")
             return
         pairs = {
-            "revision": (state.revision, state.revision if key in self._loose else known.revision),
-            "event_id": (state.event_id, known.event_id),
-            "content_hash": (state.content_hash.hex(), (known.content_hash or b"").hex()),
+            "revision": (have.revision, have.revision if key in self._loose else known.revision),
+            "event_id": (have.event_id, known.event_id),
+            "content_hash": ((have.content_hash or b"").hex(), (known.content_hash or b"").hex()),
         }
-        for name, (have, want) in pairs.items():
-            if have != want:
-                yield Difference("wrong state", key, place, f"{name} is {have}, {cause} makes it {want}")
-        if state.plan != plan:
-            differ = [f.name for f in fields(plan) if getattr(state.plan, f.name) != getattr(plan, f.name)]
+        for name, (found, wanted) in pairs.items():
+            if found != wanted:
+                yield Difference("wrong state", key, place, f"{name} is {found}, {cause} makes it {wanted}")
+        if state != thing:
+            differ = [f.name for f in fields(thing) if getattr(state, f.name) != getattr(thing, f.name)]
             yield Difference("wrong state", key, place, f"{', '.join(differ)} are not as {cause} says")

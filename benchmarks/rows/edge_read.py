@@ -129,10 +129,10 @@ def _scanned(path: Path, boxes: Sequence[Any]) -> float:
     db, times = open_reader(path), []
     for box, period in boxes:
         began, hits = time.perf_counter(), 0
-        for wkb, body in db.execute("select wkb, body from plans where until is null"):
+        for wkb, feature in db.execute("select wkb, feature from plans where until is null"):
             x0, y0, x1, y1 = shapely.from_wkb(wkb).bounds
             if x1 >= box[0] and x0 <= box[2] and y1 >= box[1] and y0 <= box[3]:
-                days = orjson.loads(body + "}")["period"]
+                days = orjson.loads(feature + b"}}")["properties"]["period"]
                 hits += days["end"] >= str(period[0]) and days["start"] <= str(period[1])
                 if hits == 1000:
                     break

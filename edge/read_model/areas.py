@@ -39,10 +39,14 @@ NOWHERE = (-3e38, -3e38, -3e38, -3e38)
 
 @dataclass(frozen=True, slots=True)
 class Area:
-    """A box that was asked for, in metres of the hub's CRS: its outline, and the box around that."""
+    """A box that was asked for, in metres of the hub's CRS: its outline, the box around that, and one inside it.
+
+    What lies in *inner* is in the area for sure; what reaches out of it must be looked at itself.
+    """
 
     outline: BaseGeometry
     box: Box
+    inner: Box
 
 
 def offered(crs: str) -> str:
@@ -80,7 +84,7 @@ def area_of(bbox: Sequence[float], crs: str, metric_crs: str) -> Area | None:
         outline = transform(shapely.segmentize(inside, _longest_step(inside.bounds)), crs, metric_crs)
     shapely.prepare(outline)
     x0, y0, x1, y1 = outline.bounds
-    return Area(outline, (x0, y0, x1, y1))
+    return Area(outline, (x0, y0, x1, y1), _inner(outline))
 
 
 def boxes_of(bbox: Sequence[float], crs: str) -> list[BaseGeometry]:
@@ -175,6 +179,17 @@ def _written(shapes: Any, target: str) -> list[str | None]:
         shapes = shapely.orient_polygons(shapes)  # RFC 7946: outer rings counter-clockwise
     texts: list[str | None] = shapely.to_geojson(shapes).tolist()
     return texts
+
+
+def _inner(outline: BaseGeometry) -> Box:
+    """Return a large box inside; sides that were straight in another CRS are bent by little."""
+    x0, y0, x1, y1 = outline.bounds
+    for share in (0.0, 0.01, 0.03, 0.1):
+        dx, dy = share * (x1 - x0), share * (y1 - y0)
+        box = (x0 + dx, y0 + dy, x1 - dx, y1 - dy)
+        if outline.covers(shapely.box(*box)):
+            return box
+    return (np.inf, np.inf, -np.inf, -np.inf)
 
 
 def _longest_step(bounds: Box) -> float:

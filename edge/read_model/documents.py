@@ -14,14 +14,24 @@ from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
 import orjson
 
-from edge.read_model.areas import NOWHERE, Box, to_geojson
+from edge.read_model.areas import NOWHERE, Box, accuracy_in, to_geojson
 from edge.read_model.layout import rid_of
 from samenloop.contract import Envelope
 from samenloop.contract.alert_events import alert_event
 from samenloop.contract.json_form import LARGEST_EXACT
 from samenloop.contract.records import optional
 from samenloop.geometry import CRS84, to_metric_many
-from samenloop.model import Alert, Finding, Geometry, Period, Plan, PlanState, SubscriberRole, Visibility
+from samenloop.model import (
+    Alert,
+    Finding,
+    Geometry,
+    Period,
+    Plan,
+    PlanState,
+    Restriction,
+    SubscriberRole,
+    Visibility,
+)
 
 LEVELS: tuple[Visibility, ...] = tuple(Visibility)
 """A level is kept as its place here."""
@@ -32,7 +42,7 @@ _UTC_Z = orjson.OPT_UTC_Z
 
 
 class Participant(NamedTuple):
-    """A plan in a finding, as it is kept with it."""
+    """A plan or restriction in a finding, as it is kept with it."""
 
     id: str
     rid: int
@@ -42,9 +52,10 @@ class Participant(NamedTuple):
 
 @dataclass(slots=True)
 class Version:
-    """What is kept of one state of a plan or finding. *body* and *mask* are JSON objects without their closing brace.
+    """What is kept of one state of a plan, restriction or finding.
 
-    *box* is in metres, *days* since 1970 with inclusive ends; *geojson* is in CRS84.
+    *body* and *mask* are JSON objects without their closing brace, *feature* is GeoJSON in CRS84 without the last two.
+    *box* is in metres, *days* since 1970 with inclusive ends.
     """
 
     id: str
@@ -62,7 +73,7 @@ class Version:
     participants: str | None = None
     owners: Sequence[str] = ()
     box: Box = NOWHERE
-    geojson: str | None = None
+    feature: bytes = b""
 
 
 def plan_version(state: PlanState) -> Version:
@@ -82,6 +93,21 @@ def plan_version(state: PlanState) -> Version:
         source_fields=_json(source_fields),
         geometry=plan.geometry,
         days=days_of(plan.period),
+    )
+
+
+def restriction_version(restriction: Restriction) -> Version:
+    """Return what is kept of a restriction; all of it is for everyone who may see it."""
+    return Version(
+        id=restriction.id,
+        rid=rid_of(restriction.id),
+        revision=restriction.revision,
+        level=level_of(restriction.visibility),
+        owner=restriction.owner.oin,
+        audience=_json(restriction.audience) if restriction.audience else None,
+        body=_json(_shape(Restriction)(restriction))[:-1],
+        geometry=restriction.geometry,
+        days=days_of(restriction.period),
     )
 
 
@@ -109,23 +135,40 @@ def finding_version(finding: Finding) -> Version:
 
 
 def place(versions: Sequence[Version], metric_crs: str) -> None:
-    """Fill in boxes and GeoJSON of many versions at once."""
+    """Fill in boxes and features of many versions at once."""
     placed = [version for version in versions if version.geometry is not None]
     geometries = [version.geometry for version in placed]
     shapes = to_metric_many(geometries, metric_crs)
     texts = to_geojson([g.wkb if g else None for g in geometries], [g.crs if g else None for g in geometries], CRS84)
     for version, shape, text in zip(placed, shapes, texts, strict=True):
-        version.geojson = text
+        version.feature = _feature(version, text)
         if shape is not None and not shape.is_empty:
             version.box = shape.bounds
+    for version in versions:
+        version.feature = version.feature or _feature(version, None)
+
+
+def _feature(version: Version, geometry: str | None) -> bytes:
+    name, body, place = orjson.dumps(version.id).decode(), version.body, version.geometry
+    accuracy = None if place is None else accuracy_in(place.accuracy_m, place.crs, CRS84)
+    if accuracy is not None:
+        body = f'{body},"accuracy_m":{accuracy!r}'
+    return f'{{"type":"Feature","id":{name},"geometry":{geometry or "null"},"properties":{body}'.encode()
 
 
 def days_of(period: Period) -> tuple[float, float]:
     """Return first and last day of a planned period, in days since 1970; what is open has no bound."""
-    start, end = period.start or period.earliest_start, period.end
-    if end is None and start is not None and period.duration_days:
-        end = _after(start, period.duration_days - 1)
-    end = end or period.latest_end
+    start = period.start or period.earliest_start
+    return days_between(start, period.end, period.duration_days, period.latest_end)
+
+
+def days_between(
+    start: date | None, end: date | None, duration_days: int | None, latest_end: date | None
+) -> tuple[float, float]:
+    """Return first and last day as `days_of` does, from what a period says."""
+    if end is None and start is not None and duration_days:
+        end = _after(start, duration_days - 1)
+    end = end or latest_end
     first = _ALWAYS[0] if start is None else float((start - _EPOCH).days)
     return first, _ALWAYS[1] if end is None else max(first, float((end - _EPOCH).days))
 

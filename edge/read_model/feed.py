@@ -13,29 +13,26 @@ from typing import Any
 
 import orjson
 
-from edge.read_model.areas import accuracy_in
 from edge.read_model.cursors import Cursor, CursorExpired, epoch_of, read_cursor, rights_of
 from edge.read_model.documents import LEVELS
 from edge.read_model.layout import ALERTS, REMOVED, TOPIC_OF, at_of, place_of, rid_of
 from edge.read_model.sights import (
     FindingEyes,
-    PlanEyes,
-    feature,
+    OwnedEyes,
     guard_of,
     now_visible,
-    plans_now,
-    properties_of,
+    owned_now,
+    whole,
 )
 from samenloop.errors import Retry
-from samenloop.geometry import CRS84
 from samenloop.model import Clearance
 from samenloop.visibility import FindingSight, Viewer, classification, lower, may_receive, sight
 
 CHANGED = "nl.samenloop.plan-state-changed.v1"
 PLAN_REMOVED = "nl.samenloop.plan-removed.v1"
 PLAN_WITHDRAWN = "nl.samenloop.plan-withdrawn.v1"
-_COLUMNS = ("at, rid, id, until, gone, level, owner, audience, was_level, was_owner, was_audience, event, head, body, "
-            "contact, source_fields, crs, accuracy, geojson")  # fmt: skip
+_COLUMNS = ("at, rid, id, until, gone, level, owner, audience, was_level, was_owner, was_audience, event, head, "
+            "feature, contact, source_fields")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +78,8 @@ def changes_of(db: sqlite3.Connection, viewer: Viewer, since: Since) -> Events:
         stand, cursor, since.limit, lambda low, high, most: db.execute(sql, (low, high, most)).fetchall()
     )
     superseded = {row[1] for row in rows if row[3] is not None and not row[4]}
-    allowed = now_visible(db, superseded, viewer, removed=False) if superseded else set()
-    eyes = PlanEyes(viewer)
+    allowed = now_visible(db, "plans", superseded, viewer, removed=False) if superseded else set()
+    eyes = OwnedEyes(viewer)
     events = [event for row in rows if (event := _change(row, eyes, allowed)) is not None]
     return _answer(events, stand, cursor, offsets)
 
@@ -178,20 +175,19 @@ def _answer(events: list[bytes], stand: _Stand, cursor: Cursor, offsets: Sequenc
     return Events(events, following.text(), at_end)
 
 
-def _change(row: Sequence[Any], eyes: PlanEyes, allowed: set[int]) -> bytes | None:
+def _change(row: Sequence[Any], eyes: OwnedEyes, allowed: set[int]) -> bytes | None:
     """Return the event that a version means to a viewer; None where it means nothing to it."""
-    (_, rid, plan_id, until, gone, level, owner, audience, was_level, was_owner, was_audience, event, head, body,
-     contact, source_fields, crs, accuracy, geojson) = row  # fmt: skip
+    (_, rid, _, until, gone, level, owner, audience, was_level, was_owner, was_audience, event, head,
+     feature, contact, source_fields) = row  # fmt: skip
     if not gone and (seen := eyes.sight(level, owner, audience)):
         if until is not None and rid not in allowed:
             return None  # what came later says that it is gone
-        properties = properties_of(body, accuracy_in(accuracy, crs, CRS84), contact, source_fields, seen)
         label = classification(LEVELS[level])
         return b"".join(
             (
                 _attributes(head, event, CHANGED, label).encode(),
                 b',"datacontenttype":"application/geo+json","data":',
-                feature(plan_id, geojson, properties),
+                whole(feature, contact, source_fields, seen),
                 b"}",
             )
         )
@@ -208,11 +204,11 @@ def _attributes(head: str, event: str, kind: str, label: str) -> str:
 
 
 def _hidden(db: sqlite3.Connection, viewer: Viewer, subjects: set[str]) -> set[str]:
-    """Return which plans and findings *viewer* may no longer see; alerts about them are not told again."""
+    """Return which plans, restrictions and findings *viewer* may no longer see: no alert tells of them again."""
     by_rid = {rid_of(subject): subject for subject in subjects}
-    plans = plans_now(db, by_rid)
-    hidden = {by_rid[rid] for rid, plan in plans.items() if not sight(plan.guard, viewer)}
-    wanted = orjson.dumps(sorted(by_rid.keys() - plans.keys())).decode()
+    owned = owned_now(db, by_rid)
+    hidden = {by_rid[rid] for rid, one in owned.items() if not sight(one.guard, viewer)}
+    wanted = orjson.dumps(sorted(by_rid.keys() - owned.keys())).decode()
     for collection in ("conflicts", "opportunities"):
         rows = db.execute(
             f"select id, level, owner, audience, participants from {collection} "

@@ -7,38 +7,40 @@ a page reads at most so many keys and may then be short: `next` goes on behind t
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
 import orjson
 
-from edge.read_model.areas import Area, accuracy_in, intersecting, to_geojson
+from edge.read_model.areas import NOWHERE, Area, accuracy_in, intersecting, to_geojson
 from edge.read_model.cursors import page_text
-from edge.read_model.layout import rid_of
+from edge.read_model.layout import OWNED, rid_of
 from edge.read_model.sights import (
     AT_ONCE,
     FindingEyes,
-    PlanEyes,
-    feature,
+    OwnedEyes,
     guard_of,
     now_visible,
-    properties_of,
+    replaced,
+    whole,
     worth_reading,
 )
 from samenloop.geometry import CRS84
 from samenloop.visibility import FindingSight, Sight, Viewer
 
-Collection = Literal["plans", "conflicts", "opportunities"]
+Collection = Literal["plans", "restrictions", "conflicts", "opportunities"]
 MOST_KEYS = 100_000
 """How many keys one page reads at most."""
 _HIDDEN_BITS = 40
 """A `next` behind what may not be seen is this coarse, so that it tells nothing of it."""
 _FOREVER = (-3e38, 3e38)
+_NO_BOX = np.array(NOWHERE).tobytes()
 _Key = tuple[int, int | None]
 """The key of a thing, and where its version is when the present one is not meant."""
-_COLUMNS = ("at, rid, id, revision, until, level, owner, audience, body, contact, source_fields, mask, participants, "
-            "wkb, crs, accuracy, geojson")  # fmt: skip
+_COLUMNS = ("at, rid, id, revision, until, level, owner, audience, mask, participants, box, feature, contact, "
+            "source_fields")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +90,12 @@ class _Row(NamedTuple):
     level: int
     owner: str
     audience: str | None
-    body: str
-    contact: str | None
-    source_fields: str | None
     mask: str | None
     participants: str | None
-    wkb: bytes | None
-    crs: str | None
-    accuracy: float | None
-    geojson: str | None
+    box: bytes | None
+    feature: bytes
+    contact: str | None
+    source_fields: str | None
 
 
 class _Seen(NamedTuple):
@@ -115,15 +114,18 @@ def page_of(db: sqlite3.Connection, collection: Collection, viewer: Viewer, ask:
         keys = _keys(db, collection, viewer, replace(ask, after=after), most)
         for start in range(0, len(keys), AT_ONCE):
             rows = _rows(db, collection, viewer, ask, keys[start : start + AT_ONCE])
-            found += _within(_seen(db, collection, viewer, rows, located=bool(ask.area or ask.days)), ask, metric_crs)
+            seen = _seen(db, collection, viewer, rows, located=bool(ask.area or ask.days))
+            found += seen if ask.area is None else _within(db, collection, seen, ask.area, metric_crs)
             if len(found) > ask.limit:
-                return Page(_items(found[: ask.limit], ask.crs), page_text(found[ask.limit - 1].row.rid))
+                return Page(
+                    _items(db, collection, found[: ask.limit], ask.crs), page_text(found[ask.limit - 1].row.rid)
+                )
         read += len(keys)
         if len(keys) < most:
-            return Page(_items(found, ask.crs), None)
+            return Page(_items(db, collection, found, ask.crs), None)
         after, most = keys[-1][0], min(most * 4, AT_ONCE * 64)
         if read >= MOST_KEYS:
-            return Page(_items(found, ask.crs), page_text(_coarse(after, found, ask.after)))
+            return Page(_items(db, collection, found, ask.crs), page_text(_coarse(after, found, ask.after)))
 
 
 def item_of(db: sqlite3.Connection, collection: Collection, viewer: Viewer, thing_id: str, asked: Asked) -> Item | None:
@@ -139,7 +141,7 @@ def item_of(db: sqlite3.Connection, collection: Collection, viewer: Viewer, thin
             (rid, as_of, rid, as_of, as_of),
         ).fetchall()
     rows = [row for row in map(_Row._make, found) if row.id == thing_id]
-    items = _items(_seen(db, collection, viewer, rows, located=False), crs)
+    items = _items(db, collection, _seen(db, collection, viewer, rows, located=False), crs)
     return items[0] if items else None
 
 
@@ -181,13 +183,13 @@ def _in_box(ask: Ask) -> tuple[str, tuple[float, ...]]:
 
 def _rows(db: sqlite3.Connection, collection: str, viewer: Viewer, ask: Ask, keys: Sequence[_Key]) -> list[_Row]:
     if ask.as_of is not None:
-        where, chosen = "at in (select value from json_each(?))", [at for _, at in keys]
+        chosen, on, where = [at for _, at in keys], "at = value", "true"
         values: list[Any] = []
     else:
-        where, chosen = "until is null and rid in (select value from json_each(?))", [rid for rid, _ in keys]
-        more, values = worth_reading(collection, viewer)
-        where = f"{where} and {more}"
-    sql = f"select {_COLUMNS} from {collection} where {where} order by rid"
+        chosen, on = [rid for rid, _ in keys], "rid = value and until is null"
+        where, values = worth_reading(collection, viewer)
+    # the join keeps the order of the keys, and looks each up without sorting them again
+    sql = f"select {_COLUMNS} from (select value from json_each(?)) cross join {collection} t on {on} where {where}"
     return list(map(_Row._make, db.execute(sql, (orjson.dumps(chosen).decode(), *values)).fetchall()))
 
 
@@ -196,10 +198,10 @@ def _seen(
 ) -> list[_Seen]:
     """Return what *viewer* sees of *rows*. A question about area or period never finds a masked finding: where it
     is and when is what the mask hides."""
-    if collection == "plans":
+    if collection in OWNED:
         superseded = [row.rid for row in rows if row.until is not None]
-        allowed = now_visible(db, superseded, viewer, removed=True) if superseded else set()
-        look = PlanEyes(viewer).sight
+        allowed = now_visible(db, collection, superseded, viewer, removed=True) if superseded else set()
+        look = OwnedEyes(viewer).sight
         seen = ((row, look(row.level, row.owner, row.audience)) for row in rows)
         return [_Seen(row, s) for row, s in seen if s and (row.until is None or row.rid in allowed)]
     eyes = FindingEyes(db, viewer, [row.participants or "[]" for row in rows])
@@ -214,31 +216,53 @@ def _seen(
     return result
 
 
-def _within(seen: Sequence[_Seen], ask: Ask, metric_crs: str) -> Iterator[_Seen]:
-    """The tree rounds outwards and knows boxes only: the shapes themselves decide."""
-    if ask.area is None or not seen:
-        return iter(seen)
-    hits = intersecting([s.row.wkb for s in seen], [s.row.crs for s in seen], ask.area, metric_crs)
-    return (s for s, hit in zip(seen, hits, strict=True) if hit)
+def _within(db: sqlite3.Connection, collection: str, seen: Sequence[_Seen], area: Area, metric_crs: str) -> list[_Seen]:
+    """The tree rounds outwards and knows boxes only: what does not lie well inside is looked at itself."""
+    boxes = np.frombuffer(b"".join(s.row.box or _NO_BOX for s in seen)).reshape(-1, 4)
+    x0, y0, x1, y1 = area.inner
+    inside = (boxes[:, 0] >= x0) & (boxes[:, 1] >= y0) & (boxes[:, 2] <= x1) & (boxes[:, 3] <= y1)
+    if not inside.all():
+        doubtful = np.flatnonzero(~inside)
+        rows = [seen[index].row for index in doubtful.tolist()]
+        wkbs, sources, _ = _shapes(db, collection, rows)
+        inside[doubtful] = intersecting(wkbs, sources, area, metric_crs)
+    return [s for s, hit in zip(seen, inside.tolist(), strict=True) if hit]
 
 
-def _items(seen: Sequence[_Seen], crs: str) -> list[Item]:
+class _Shapes(NamedTuple):
+    wkbs: Sequence[bytes | None]
+    sources: Sequence[str | None]
+    accuracies: Sequence[float | None]
+
+
+def _shapes(db: sqlite3.Connection, collection: str, rows: Sequence[_Row]) -> _Shapes:
+    """Return the shapes of *rows*, their CRS and accuracy; they are fetched where they are needed only."""
+    if not rows:
+        return _Shapes((), (), ())
+    sql = f"select wkb, crs, accuracy from (select value from json_each(?)) cross join {collection} t on at = value"
+    found = db.execute(sql, (orjson.dumps([row.at for row in rows]).decode(),)).fetchall()
+    return _Shapes(*zip(*found, strict=True))
+
+
+def _items(db: sqlite3.Connection, collection: str, seen: Sequence[_Seen], crs: str) -> list[Item]:
     if crs == CRS84:
-        geometries = [s.row.geojson for s in seen]
-    else:
-        geometries = to_geojson([s.row.wkb for s in seen], [s.row.crs for s in seen], crs)
-    return [_item(s, geometry, crs) for s, geometry in zip(seen, geometries, strict=True)]
+        return [_item(s, s.row.feature) for s in seen]
+    shapes = _shapes(db, collection, [s.row for s in seen])
+    geometries = to_geojson(shapes.wkbs, shapes.sources, crs)
+    return [
+        _item(s, replaced(s.row.feature, geometry, accuracy_in(accuracy, source, crs)))
+        for s, geometry, source, accuracy in zip(seen, geometries, shapes.sources, shapes.accuracies, strict=True)
+    ]
 
 
-def _item(seen: _Seen, geometry: str | None, crs: str) -> Item:
+def _item(seen: _Seen, feature: bytes) -> Item:
     row = seen.row
     if seen.sight is FindingSight.MASKED:
         mask = f'{{"id":"{row.id}",{(row.mask or "{")[1:]},"contacts":[{",".join(seen.contacts)}]}}'
-        return Item(row.id, None, feature(row.id, None, mask))
-    accuracy = accuracy_in(row.accuracy, row.crs, crs)
+        masked = f'{{"type":"Feature","id":"{row.id}","geometry":null,"properties":{mask}}}'
+        return Item(row.id, None, masked.encode())
     level = seen.sight if isinstance(seen.sight, Sight) else Sight.ALL
-    properties = properties_of(row.body, accuracy, row.contact, row.source_fields, level)
-    return Item(row.id, row.revision, feature(row.id, geometry, properties))
+    return Item(row.id, row.revision, whole(feature, row.contact, row.source_fields, level))
 
 
 def _coarse(after: int, found: Sequence[_Seen], began: int) -> int:

@@ -2,7 +2,8 @@
 
 Each collection keeps every version it was told of for a while. A version's key is where Kafka keeps it (`at`: partition
 and offset), so a feed is a range of keys. A thing's key (`rid`) is the hash of its id, so that pages come in the same
-order from every process. The boxes are R*Trees: metres of the hub's CRS, and days since 1970.
+order from every process. The boxes are R*Trees: metres of the hub's CRS, and days since 1970. `feature` is GeoJSON in
+CRS84 without its two last braces, so that what a viewer may see besides is put behind it; `box` are four doubles.
 """
 
 from __future__ import annotations
@@ -13,10 +14,17 @@ from pathlib import Path
 
 from samenloop.errors import BadSettings
 
-LAYOUT = "1"
+LAYOUT = "3"
 """Rises with every change of the tables or of what is prepared in them: the file is then made anew."""
-COLLECTIONS = ("plans", "conflicts", "opportunities")
-TOPIC_OF = {"plans": "plan-states", "conflicts": "conflicts", "opportunities": "opportunities"}
+TOPIC_OF = {
+    "plans": "plan-states",
+    "restrictions": "restrictions",
+    "conflicts": "conflicts",
+    "opportunities": "opportunities",
+}
+COLLECTIONS = tuple(TOPIC_OF)
+OWNED = ("plans", "restrictions")
+"""What belongs to one owner; a finding is judged by those of these that it is about."""
 ALERTS = "alerts"
 
 REMOVED, WITHDRAWN = 1, 2
@@ -42,9 +50,8 @@ create table {c}(
   since integer not null, until integer, gone integer not null,
   level integer not null, owner text not null, audience text,
   was_level integer, was_owner text, was_audience text,
-  event text not null, head text not null, body text not null, contact text,
-  source_fields text, mask text, participants text,
-  wkb blob, crs text, accuracy real, geojson text);
+  event text not null, head text not null, mask text, participants text,
+  crs text, accuracy real, box blob, feature blob, contact text, source_fields text, wkb blob);
 create unique index {c}_now on {c}(rid, level, owner) where until is null;
 create index {c}_past on {c}(until) where until is not null;
 create index {c}_past_of on {c}(rid) where until is not null;

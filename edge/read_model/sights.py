@@ -1,7 +1,8 @@
 """Visibility of what is stored: rows of the file under the one function that decides (`samenloop.visibility`).
 
 What is superseded is shown only to those who may see it as it is now as well: a plan that was narrowed takes its past
-with it. A finding is judged by its plans as they are now, and by its own record where a plan lags behind it.
+with it. A finding is judged by its plans and restrictions as they are now, and by its own record where one of them lags
+behind it.
 """
 
 from __future__ import annotations
@@ -9,12 +10,13 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import orjson
 
 from edge.read_model.documents import LEVELS, Participant
-from edge.read_model.layout import REMOVED
+from edge.read_model.layout import OWNED, REMOVED
 from samenloop.visibility import FindingSight, Guarded, Sight, Viewer, finding_sight, levels, sight
 
 AT_ONCE = 1001
@@ -22,8 +24,8 @@ AT_ONCE = 1001
 
 
 @dataclass(frozen=True, slots=True)
-class PlanNow:
-    """What decides about a plan as it is now, its revision, and its contact in JSON."""
+class OwnedNow:
+    """What decides about a plan or restriction as it is now, its revision, and its contact in JSON."""
 
     guard: Guarded
     revision: int
@@ -40,24 +42,24 @@ def worth_reading(collection: str, viewer: Viewer) -> tuple[str, list[Any]]:
     seen = [LEVELS.index(level) for level in levels(viewer)]
     owners = sorted({viewer.oin, *viewer.mandated} - {""})
     owned = f"owner in ({_marks(owners)})"
-    if collection != "plans":
+    if collection not in OWNED:
         owned = f"rid in (select rid from {collection}_owners where {owned})"
     terms = [f"level in ({_marks(seen)})"] if seen else []
     return f"({' or '.join([*terms, owned] if owners else terms) or '0'})", [*seen, *owners]
 
 
-def plans_now(db: sqlite3.Connection, rids: Iterable[int]) -> dict[int, PlanNow]:
-    """Return the plans that there are now, by key."""
+def owned_now(db: sqlite3.Connection, rids: Iterable[int], collections: Sequence[str] = OWNED) -> dict[int, OwnedNow]:
+    """Return the plans and restrictions that there are now, by key."""
     wanted = sorted(set(rids))
-    found: dict[int, PlanNow] = {}
-    for start in range(0, len(wanted), AT_ONCE):
+    found: dict[int, OwnedNow] = {}
+    for collection, start in product(collections, range(0, len(wanted), AT_ONCE)):
         rows = db.execute(
-            "select rid, revision, level, owner, audience, contact from plans "
+            f"select rid, revision, level, owner, audience, contact from {collection} "
             "where until is null and rid in (select value from json_each(?))",
             (orjson.dumps(wanted[start : start + AT_ONCE]).decode(),),
         ).fetchall()
         for rid, revision, level, owner, audience, contact in rows:
-            found[rid] = PlanNow(guard_of(level, owner, audience), revision, contact)
+            found[rid] = OwnedNow(guard_of(level, owner, audience), revision, contact)
     return found
 
 
@@ -73,27 +75,32 @@ def last_guard(db: sqlite3.Connection, collection: str, rid: int) -> Guarded | N
     return guard_of(*row[1:])
 
 
-def now_visible(db: sqlite3.Connection, rids: Collection[int], viewer: Viewer, *, removed: bool) -> set[int]:
-    """Return which of these plans *viewer* may see as they are now; *removed*: also as they were when they ended."""
-    now = plans_now(db, rids)
-    seen = {rid for rid, plan in now.items() if sight(plan.guard, viewer)}
+def now_visible(
+    db: sqlite3.Connection, collection: str, rids: Collection[int], viewer: Viewer, *, removed: bool
+) -> set[int]:
+    """Return which of these plans or restrictions *viewer* may see as they are now.
+
+    *removed*: also as they were when they ended.
+    """
+    now = owned_now(db, rids, (collection,))
+    seen = {rid for rid, one in now.items() if sight(one.guard, viewer)}
     if removed:
         for rid in set(rids) - now.keys():
-            last = last_guard(db, "plans", rid)
+            last = last_guard(db, collection, rid)
             if last is not None and sight(last, viewer):
                 seen.add(rid)
     return seen
 
 
-class PlanEyes:
-    """What a viewer may see of plans; a page asks the same of many rows, so answers are remembered."""
+class OwnedEyes:
+    """What a viewer may see of plans and restrictions; a page asks the same of many rows, so answers are remembered."""
 
     def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
         self._known: dict[tuple[int, str, str | None], Sight] = {}
 
     def sight(self, level: int, owner: str, audience: str | None) -> Sight:
-        """Return what is seen of a plan with these columns."""
+        """Return what is seen of one with these columns."""
         key = (level, owner, audience)
         found = self._known.get(key)
         if found is None:
@@ -102,26 +109,26 @@ class PlanEyes:
 
 
 class FindingEyes:
-    """What a viewer may see of findings; looks up their plans many at a time."""
+    """What a viewer may see of findings; looks up what they are about many at a time."""
 
     def __init__(self, db: sqlite3.Connection, viewer: Viewer, participants: Sequence[str]) -> None:
         self._viewer = viewer
         self._of = {text: [Participant(*p) for p in orjson.loads(text)] for text in participants}
-        self._plans = plans_now(db, (p.rid for those in self._of.values() for p in those))
+        self._now = owned_now(db, (p.rid for those in self._of.values() for p in those))
 
     def sight(self, participants: str, record: Guarded) -> FindingSight:
         """Return what is seen of a finding with these *participants*; *record* is what its own record says.
 
-        Where a plan is gone or older than what was judged, the finding's own record stands in for it.
+        Where one of them is gone or older than what was judged, the finding's own record stands in for it.
         """
         sides: list[Guarded] = []
         owns = False
         for side in self._of[participants]:
             owns |= self._viewer.owns(side.owner)
-            plan = self._plans.get(side.rid)
-            if plan is not None:
-                sides.append(plan.guard)
-            if plan is None or plan.revision < side.revision:
+            now = self._now.get(side.rid)
+            if now is not None:
+                sides.append(now.guard)
+            if now is None or now.revision < side.revision:
                 sides.append(Guarded(record.visibility, side.owner, record.audience))
         if not owns:
             sides.append(record)
@@ -129,27 +136,31 @@ class FindingEyes:
 
     def contacts(self, participants: str) -> list[str]:
         """Return the contacts, in JSON, of the plans in a finding that are not seen."""
-        plans = (self._plans.get(side.rid) for side in self._of[participants])
-        hidden = (plan.contact for plan in plans if plan is not None and not sight(plan.guard, self._viewer))
+        sides = (self._now.get(side.rid) for side in self._of[participants])
+        hidden = (one.contact for one in sides if one is not None and not sight(one.guard, self._viewer))
         return list(dict.fromkeys(contact for contact in hidden if contact))
 
 
-def properties_of(
-    body: str, accuracy: float | None, contact: str | None, source_fields: str | None, seen: Sight
-) -> str:
-    """Return the JSON properties of a plan as far as they are *seen*."""
-    text = body if accuracy is None else f'{body},"accuracy_m":{accuracy!r}'
-    if contact is not None and seen >= Sight.SHARED:
-        text = f'{text},"contact":{contact}'
+def whole(feature: bytes, contact: str | None, source_fields: str | None, seen: Sight) -> bytes:
+    """Return a GeoJSON Feature, which is stored without its last braces, with what is *seen* besides."""
+    tail = "}}"
     if source_fields is not None and seen is Sight.ALL:
-        text = f'{text},"source_fields":{source_fields}'
-    return f"{text}}}"
+        tail = f',"source_fields":{source_fields}}}}}'
+    if contact is not None and seen >= Sight.SHARED:
+        tail = f',"contact":{contact}{tail}'
+    return feature + tail.encode()
 
 
-def feature(thing_id: str, geometry: str | None, properties: str) -> bytes:
-    """Return a GeoJSON Feature."""
-    name = orjson.dumps(thing_id).decode()
-    return f'{{"type":"Feature","id":{name},"geometry":{geometry or "null"},"properties":{properties}}}'.encode()
+def replaced(feature: bytes, geometry: str | None, accuracy: float | None) -> bytes:
+    """Return a stored feature in another CRS: with another geometry, and another accuracy where it has one.
+
+    No text in JSON holds a quote that is not escaped, so the names are found for sure.
+    """
+    start = feature.index(b',"geometry":')
+    properties = feature[feature.index(b',"properties":{', start) :]
+    if accuracy is not None:
+        properties = properties[: properties.rindex(b',"accuracy_m":')] + f',"accuracy_m":{accuracy!r}'.encode()
+    return b"".join((feature[:start], b',"geometry":', (geometry or "null").encode(), properties))
 
 
 def _marks(values: Sequence[Any]) -> str:

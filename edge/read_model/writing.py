@@ -7,12 +7,16 @@ the one before it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import sqlite3
+import struct
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import orjson
 
 from edge.read_model.documents import (
     UNREADABLE,
@@ -22,7 +26,7 @@ from edge.read_model.documents import (
     head_of,
     is_own,
     place,
-    plan_version,
+    restriction_version,
     tells_content,
 )
 from edge.read_model.layout import (
@@ -36,6 +40,7 @@ from edge.read_model.layout import (
     place_of,
     rid_of,
 )
+from edge.read_model.reading import PlanReader
 from samenloop.contract import Codec, Envelope, read_envelope
 from samenloop.errors import Reject
 from samenloop.logs import get_logger
@@ -45,25 +50,94 @@ from samenloop.stage import Partition, Record
 log = get_logger("edge")
 
 _COLLECTION_OF = {topic: collection for collection, topic in TOPIC_OF.items()}
+_VERSION_OF: dict[str, Callable[[Any], Version]] = {
+    "restrictions": restriction_version,
+    "conflicts": finding_version,
+    "opportunities": finding_version,
+}
 _PRUNE_AT_ONCE = 2000
-_NOBODY = [None, None, None]
+_NOBODY = (None, None, None)
 """Who could see the version before, where there was none: level, owner, audience."""
+_BOX = struct.Struct("=4d")
 _HORIZON = "update positions set horizon = max(horizon, ?) where topic = ? and partition = ?"
 
 
-class _Statements:
-    """What is written of one collection."""
+class _Told(NamedTuple):
+    """One record of a collection: a version, or *gone* without one."""
 
-    def __init__(self, c: str) -> None:
-        self.now = f"select at, id, since, level, owner, audience from {c} where rid = ? and until is null"
+    record: Record
+    envelope: Envelope
+    version: Version | None
+    gone: int = 0
+
+
+class _Now(NamedTuple):
+    """What is known of the present version of a thing."""
+
+    at: int
+    id: str
+    since: int
+    level: int
+    owner: str
+    audience: str | None
+
+
+class _Table:
+    """Writes one collection: what is new waits until it is flushed, many rows at once, which is a good deal quicker."""
+
+    def __init__(self, db: sqlite3.Connection, c: str) -> None:
+        self._db = db
+        self._rows: list[tuple[Any, ...]] = []
+        self._boxes: list[tuple[Any, ...]] = []
+        self._owners: list[tuple[str, int]] = []
+        self.now: dict[int, _Now] = {}
+        """The present versions of what is written about in this transaction, by key."""
+        self._known = (
+            f"select rid, at, id, since, level, owner, audience from {c} "
+            "where until is null and rid in (select value from json_each(?))"
+        )
         self.version = f"insert into {c} values({', '.join('?' * 24)})"
         self.box = f"insert into {c}_box values(?, ?, ?, ?, ?, ?, ?)"
         self.owner = f"insert into {c}_owners values(?, ?)"
-        self.end = f"update {c} set until = ? where at = ?"
+        self.ended = f"update {c} set until = ? where at = ?"
         self.forget = f"delete from {c} where at = ?"
         self.past_box = f"insert into {c}_past_box select ?, x0, x1, y0, y1, t0, t1 from {c}_box where rid = ?"
         self.drop_box = f"delete from {c}_box where rid = ?"
         self.drop_owners = f"delete from {c}_owners where rid = ?"
+
+    def begin(self, rids: Iterable[int]) -> None:
+        """Look up what is known of these things."""
+        wanted = orjson.dumps(sorted(set(rids))).decode()
+        self.now = {rid: _Now(*row) for rid, *row in self._db.execute(self._known, (wanted,))}
+
+    def add(self, row: tuple[Any, ...]) -> None:
+        """Write one row of a version or of an end."""
+        self._rows.append(row)
+
+    def place(self, version: Version) -> None:
+        """Write where and when a version is, and whose it is."""
+        x0, y0, x1, y1 = version.box
+        self._boxes.append((version.rid, x0, x1, y0, y1, *version.days))
+        self._owners += [(owner, version.rid) for owner in version.owners]
+
+    def end(self, rid: int, until: int, oldest: int) -> None:
+        """End the present version: it becomes past, or goes at once when that past is not kept any more."""
+        self.flush()
+        at = self.now.pop(rid).at
+        if until < oldest:
+            self._db.execute(self.forget, (at,))
+        else:
+            self._db.execute(self.ended, (until, at))
+            self._db.execute(self.past_box, (at, rid))
+        self._db.execute(self.drop_box, (rid,))
+        self._db.execute(self.drop_owners, (rid,))
+
+    def flush(self) -> None:
+        """Write what waits."""
+        for statement, rows in ((self.version, self._rows), (self.box, self._boxes), (self.owner, self._owners)):
+            if rows:
+                self._db.executemany(statement, rows)
+                rows.clear()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,23 +149,14 @@ class Keep:
     alerts: timedelta = timedelta(days=30)
 
 
-@dataclass(slots=True)
-class _Told:
-    """One record of a collection: a version, or *gone* without one."""
-
-    record: Record
-    envelope: Envelope
-    version: Version | None
-    gone: int = 0
-
-
 class Writer:
     """Writes the file. Called from one thread."""
 
     def __init__(self, path: Path, codec: Codec, source: str, metric_crs: str, keep: Keep) -> None:
         self._db = open_writer(path)
         self._codec, self._source, self._crs, self._keep = codec, source, metric_crs, keep
-        self._statements = {topic: _Statements(collection) for topic, collection in _COLLECTION_OF.items()}
+        self._tables = {topic: _Table(self._db, collection) for topic, collection in _COLLECTION_OF.items()}
+        self._plans = PlanReader(codec)
 
     def close(self) -> None:
         """Close the file."""
@@ -129,8 +194,7 @@ class Writer:
         oldest = int((now - self._keep.history.total_seconds()) * 1_000_000)
         behind: dict[Partition, int] = {}
         with self._transaction():
-            for one in told:
-                self._put(one, oldest, behind)
+            self._write(told, oldest, behind)
             self._db.executemany(_HORIZON, [(offset, *partition) for partition, offset in behind.items()])
             for record in records:
                 if record.topic == ALERTS:
@@ -183,8 +247,7 @@ class Writer:
             envelope = read_envelope(record.headers)
             if record.value is None:
                 return _Told(record, envelope, None, REMOVED)
-            value = self._codec.decode(record.topic, record.value, record.headers)
-            made = plan_version(value) if record.topic == "plan-states" else finding_version(value)
+            made = self._version(record, record.value)
             if made.id != record.key:
                 raise Reject("record.key", "the key is not the id of the record", field="key")
             return _Told(record, envelope, made)
@@ -193,6 +256,11 @@ class Writer:
                 return _Told(record, self._stand_in(record), None, REMOVED)
             _passed_over(record, error)
             return _Told(record, self._stand_in(record), None, WITHDRAWN)
+
+    def _version(self, record: Record, value: bytes) -> Version:
+        if record.topic == "plan-states":
+            return self._plans.read(record)
+        return _VERSION_OF[record.topic](self._codec.decode(record.topic, value, record.headers))
 
     def _stand_in(self, record: Record) -> Envelope:
         """The envelope of a record that has none that can be read: its place in the log names the event."""
@@ -207,57 +275,55 @@ class Writer:
             correlationid=event,
         )
 
-    def _put(self, one: _Told, oldest: int, behind: dict[Partition, int]) -> None:
+    def _write(self, told: Sequence[_Told], oldest: int, behind: dict[Partition, int]) -> None:
+        keyed = [(one, one.version.rid if one.version is not None else rid_of(one.record.key)) for one in told]
+        for topic, table in self._tables.items():
+            table.begin(rid for one, rid in keyed if one.record.topic == topic)
+        for one, rid in keyed:
+            self._put(one, rid, oldest, behind)
+        for table in self._tables.values():
+            table.flush()
+
+    def _put(self, one: _Told, rid: int, oldest: int, behind: dict[Partition, int]) -> None:
         """Write one version, or the end of one. Reading a record again changes nothing.
 
         *behind* takes the offset of what is older than *oldest*: compaction may have eaten what came before it.
         """
         record, version = one.record, one.version
-        write = self._statements[record.topic]
-        at, rid = at_of(record.partition, record.offset), rid_of(record.key)
-        before = self._db.execute(write.now, (rid,)).fetchone()
-        since, was = record.timestamp_ms * 1000, _NOBODY
+        table = self._tables[record.topic]
+        at, before = at_of(record.partition, record.offset), table.now.get(rid)
+        since = record.timestamp_ms * 1000
+        was: tuple[int | str | None, ...] = _NOBODY
         if before is not None:
-            before_at, before_id, before_since, *was = before
-            if before_at >= at:
+            if before.at >= at:
                 return
-            if before_id != record.key:
+            if before.id != record.key:
                 log.error("edge.key_shared", "Two ids have the same key; the later one is not shown.",
                           topic=record.topic, partition=record.partition, offset=record.offset)  # fmt: skip
                 return
-            since = max(since, before_since)
-            self._end(write, before_at, rid, since, oldest)
+            since, was = max(since, before.since), before[3:]
+            table.end(rid, since, oldest)
         if since < oldest:
             behind[record.topic, record.partition] = record.offset
         if version is not None:
-            self._insert(write, one, version, since, was)
+            self._insert(table, one, version, since, was)
         elif before is not None and since >= oldest:
             row = (at, rid, record.key, 0, since, since, one.gone, UNREADABLE, "", None, *was)
-            self._db.execute(write.version, (*row, one.envelope.id, head_of(one.envelope), "{", *(None,) * 8))
+            table.add((*row, one.envelope.id, head_of(one.envelope), *(None,) * 9))
 
-    def _insert(self, write: _Statements, one: _Told, version: Version, since: int, was: Sequence[Any]) -> None:
+    def _insert(
+        self, table: _Table, one: _Told, version: Version, since: int, was: tuple[int | str | None, ...]
+    ) -> None:
         geometry, record = version.geometry, one.record
-        where = (None, None, None) if geometry is None else (geometry.wkb, geometry.crs, geometry.accuracy_m)
+        crs, accuracy, wkb = (None,) * 3 if geometry is None else (geometry.crs, geometry.accuracy_m, geometry.wkb)
         at = at_of(record.partition, record.offset)
-        self._db.execute(write.version, (
+        table.add((
             at, version.rid, version.id, version.revision, since, None, 0, version.level, version.owner,
-            version.audience, *was, one.envelope.id, head_of(one.envelope), version.body, version.contact,
-            version.source_fields, version.mask, version.participants, *where, version.geojson,
+            version.audience, *was, one.envelope.id, head_of(one.envelope), version.mask, version.participants, crs,
+            accuracy, _BOX.pack(*version.box), version.feature, version.contact, version.source_fields, wkb,
         ))  # fmt: skip
-        x0, y0, x1, y1 = version.box
-        self._db.execute(write.box, (version.rid, x0, x1, y0, y1, *version.days))
-        if version.owners:
-            self._db.executemany(write.owner, [(owner, version.rid) for owner in version.owners])
-
-    def _end(self, write: _Statements, at: int, rid: int, until: int, oldest: int) -> None:
-        """End the current version: it becomes past, or goes at once when that past is not kept any more."""
-        if until < oldest:
-            self._db.execute(write.forget, (at,))
-        else:
-            self._db.execute(write.end, (until, at))
-            self._db.execute(write.past_box, (at, rid))
-        self._db.execute(write.drop_box, (rid,))
-        self._db.execute(write.drop_owners, (rid,))
+        table.place(version)
+        table.now[version.rid] = _Now(at, version.id, since, version.level, version.owner, version.audience)
 
     def _alert(self, record: Record) -> None:
         if record.value is None:

@@ -1,4 +1,4 @@
-"""What there is now: plans, conflicts and opportunities as OGC API Features (parts 1 and 2), each for who asks."""
+"""What there is now, as OGC API Features (parts 1 and 2): plans, restrictions and findings, each for who asks."""
 
 from __future__ import annotations
 
@@ -28,6 +28,10 @@ GEO_JSON = "application/geo+json"
 MayRead = Annotated[Reader, may_read()]
 TITLES: dict[Collection, tuple[str, str]] = {
     "plans": ("Plans", "Plans of works as they are now."),
+    "restrictions": (
+        "Restrictions",
+        "Zones and periods in which breaking ground is forbidden or advised against.",
+    ),
     "conflicts": ("Conflicts", "Plans that are in each other's way; the place is where."),
     "opportunities": ("Opportunities", "Plans that could be carried out together; the place is where."),
 }
@@ -38,7 +42,7 @@ CLASSES = (
     f"{_SPEC}/ogcapi-features-2/1.0/conf/crs",
 )
 Named = Annotated[str, Path(description="which collection", json_schema_extra={"enum": list(TITLES)}, max_length=40)]
-ItemId = Annotated[str, Path(description="the id of a plan or finding, percent-encoded", max_length=2048)]
+ItemId = Annotated[str, Path(description="the id of a plan, restriction or finding, percent-encoded", max_length=2048)]
 
 
 @router.get("/", include_in_schema=False)
@@ -106,7 +110,7 @@ async def items(request: Request, services: Services, reader: MayRead, collectio
 
 @router.get("/collections/{collection}/items/{item_id}", summary="One thing", **ITEM)
 async def item(request: Request, services: Services, reader: MayRead, collection: Named, item_id: ItemId) -> Response:
-    """Return one plan or finding. Its revision is the `ETag`: with `If-None-Match`, 304 while it is unchanged.
+    """Return one of them. Its revision is the `ETag`: with `If-None-Match`, 304 while it is unchanged.
 
     Whether there is one that you may not see cannot be told from the answer.
     """

@@ -34,7 +34,7 @@ async def listed(
 ) -> Response:
     """List your own records that were set aside, oldest first, and alerts to you that were given up."""
     own = await _desk(services).of(caller)
-    page, more = page_of([(str(one.letter.id), one) for one in own], after, len(own) or 1)
+    page, _ = page_of([(str(one.letter.id), one) for one in own], after, len(own) or 1)
     found = [one for one in page if status == "all" or one.open]
     more = len(found) > limit
     told: dict[str, Any] = {"dead_letters": [view(one) for one in found[:limit]]}
@@ -47,7 +47,7 @@ async def listed(
 @router.get("/{letter_id}", summary="One dead letter", **documented.LETTER)
 async def one(services: Services, caller: Annotated[Caller, needs(SCOPE)], letter_id: str) -> Response:
     """Return one of your dead letters with the record's own bytes, in base64; those of an alert are not shown."""
-    return _json(view(await _desk(services).find(caller, letter_id), whole=True))
+    return _json(view(await _desk(services).whole(caller, letter_id), whole=True))
 
 
 @router.post("/{letter_id}/replay", summary="Offer a record again", **documented.REPLAY)

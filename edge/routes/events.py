@@ -79,7 +79,7 @@ def _again(one: Judged, seen: set[bytes]) -> bool:
     """Say whether the same event stood earlier in this request; it has the same outcome and no effect of its own."""
     if one.change is None or one.faults:
         return False
-    key = f"{one.head.source}\n{one.head.id}\n{one.head.plan_id}".encode() + (one.change.content_hash or b"")
+    key = f"{one.head.source}\n{one.head.id}\n{one.head.key}".encode() + (one.change.content_hash or b"")
     there = key in seen
     seen.add(key)
     return there
@@ -120,7 +120,7 @@ def _told(one: Judged) -> dict[str, Any]:
     if one.head.id:
         told["id"] = one.head.id
     if not one.faults:
-        told["subject"] = one.head.plan_id
+        told["subject"] = one.head.key
     if one.notes:
         told["notes"] = [note.form() for note in one.notes]
     if one.faults:

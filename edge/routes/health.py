@@ -18,7 +18,12 @@ async def live() -> dict[str, str]:
 
 @router.get("/ready", summary="Whether the process may be sent requests")
 async def ready(services: Services) -> dict[str, str]:
-    """Answer 200 when Kafka answers and all that must be known is known, else 503."""
-    if awaited := services.awaited():
-        raise Problem("unavailable", f"Not ready: {awaited}.", headers={"Retry-After": "2"})
-    return {"status": "ready"}
+    """Answer 200 when Kafka answers and all that must be known is known, else 503.
+
+    While only `reading` is not ready, events are taken all the same.
+    """
+    sending, unread = services.awaited(), services.unread()
+    parts = {"sending": sending or "ready", "reading": sending or unread or "ready"}
+    if awaited := sending or unread:
+        raise Problem("unavailable", f"Not ready: {awaited}.", headers={"Retry-After": "2"}, more=parts)
+    return {"status": "ready", **parts}

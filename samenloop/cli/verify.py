@@ -26,6 +26,7 @@ _WORDS = {
     "read": "records that sources read",
     "publish": "changes that polls say they wrote",
     "consolidate": "changes of plans",
+    "restrictions": "reports of restrictions",
     "deliver": "alerts",
 }
 
@@ -55,7 +56,7 @@ def verify(
     codec = codec_of(hub)
     began = time.monotonic()
     with reaching(hub), Window(hub.kafka) as window:
-        compared = _compare(Verifier(hub, codec, rules, window), window.ends("plan-changes"), patience)
+        compared = _compare(Verifier(hub, codec, rules, window), patience)
         now = clock.now()
         accounts = Reconciler(hub, codec, window).accounts(now - timedelta(hours=since), now, now=now)
     code = _code(accounts, compared)
@@ -68,9 +69,9 @@ def verify(
     return code
 
 
-def _compare(verifier: Verifier, ends: dict[int, int], patience: float) -> Compared:
+def _compare(verifier: Verifier, patience: float) -> Compared:
     """Look until nothing is waiting and nothing differs, or patience ends; a difference that stays is believed."""
-    until = time.monotonic() + patience
+    ends, until = verifier.ends(), time.monotonic() + patience
     found = verifier.look(ends)
     while (not found.settled or found.states or found.judged) and time.monotonic() < until:
         time.sleep(_PAUSE_SECONDS)
@@ -92,12 +93,15 @@ def _tell(accounts: list[Account], compared: Compared, since: float, rule_versio
     for account in accounts:
         became = ", ".join(f"{count} {name}" for name, count in sorted(account.became.items())) or "nothing"
         verdict = f"{account.missing} NOT ACCOUNTED FOR" if account.missing else "all accounted for"
-        say(f"  {account.pipeline:11} {account.went_in} {_WORDS[account.pipeline]}: {became}; {verdict}")
+        say(f"  {account.pipeline:12} {account.went_in} {_WORDS[account.pipeline]}: {became}; {verdict}")
         for difference in account.differences[:SHOWN]:
             say(f"    {difference.what}: {difference.detail} [{difference.place}, id {difference.id}]")
         _more(account.missing, min(len(account.differences), SHOWN))
-    say("Worked out again: every plan from its changes, every finding from the plans.")
-    say(f"  {compared.plans} plan states compared, {len(compared.states)} differences")
+    say("Worked out again: every plan and restriction from its changes, every finding from them.")
+    say(
+        f"  {compared.plans} states of plans and {compared.restrictions} of restrictions compared, "
+        f"{len(compared.states)} differences"
+    )
     for difference in compared.states[:SHOWN]:
         say(f"    {difference.what}: {difference.id}: {difference.detail} [{difference.place}]")
     _more(len(compared.states), SHOWN)
@@ -109,7 +113,7 @@ def _tell(accounts: list[Account], compared: Compared, since: float, rule_versio
     for note in compared.notes:
         say(f"Not verified: {note}.")
     if compared.unjudged:
-        say(f"{compared.unjudged} plans have a geometry that cannot be read: no finding is about them.")
+        say(f"{compared.unjudged} plans or restrictions have a geometry that cannot be read: no finding is about them.")
     if compared.waiting:
         say(f"Not verified: {compared.waiting} changes wait for `consolidate`. Is it running?")
 
@@ -134,7 +138,11 @@ def _form(accounts: list[Account], compared: Compared, code: int, rule_version: 
         "verified": code != NOT_VERIFIED,
         "seconds": round(seconds, 1),
         "accounts": to_json(accounts),
-        "states": {"compared": compared.plans, "differences": to_json(compared.states[:100])},
+        "states": {
+            "compared": compared.plans,
+            "restrictions": compared.restrictions,
+            "differences": to_json(compared.states[:100]),
+        },
         "findings": {
             "compared": compared.findings,
             "today": compared.today,

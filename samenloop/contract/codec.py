@@ -7,6 +7,7 @@ A value is always read with the schema of the reader, so a symbol of a newer wri
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Mapping
 from io import BytesIO
 from typing import Any, Protocol, Self
@@ -83,13 +84,17 @@ def dataschema(record: str, *, host: str = DEFAULT_HOST) -> str:
 
 
 class Codec:
-    """Encodes and decodes the records of all topics. Not shared between threads."""
+    """Encodes and decodes the records of all topics.
+
+    Safe to share between threads: it keeps nothing of a record, and what it learns of schemas it learns under a lock.
+    """
 
     def __init__(self, ids: Mapping[str, int], schemas: Schemas, *, host: str = DEFAULT_HOST) -> None:
         self.wires: dict[str, Wire] = {}
         self._schemas = schemas
         self._by_id: dict[int, Writer] = {}
         self._by_name: dict[str, Writer] = {}
+        self._learning = threading.Lock()
         for name, topic in TOPICS.items():
             wire = self.wires[name] = _wire(topic, ids[name], host)
             self._by_id[ids[name]] = Writer(wire.record, wire.parsed, True)
@@ -166,12 +171,16 @@ class Codec:
     def writer_of(self, topic: str, value: bytes, headers: Headers) -> Writer:
         """Return the schema with which *value* was written, whatever its record. Errors as in `decode`."""
         number = avro.schema_id(value)
-        writer = self._by_id.get(number)
-        if writer is None and (writer := self._named(headers)) is not None:
-            metrics.SCHEMA_FALLBACK_TOTAL.labels(topic=topic).inc()
-        if writer is None:
-            writer = self._by_id[number] = _writer(self._schemas.schema(number))
-        return writer
+        return self._by_id.get(number) or self._learn(number, topic, headers)
+
+    def _learn(self, number: int, topic: str, headers: Headers) -> Writer:
+        with self._learning:
+            writer = self._by_id.get(number)
+            if writer is None and (writer := self._named(headers)) is not None:
+                metrics.SCHEMA_FALLBACK_TOTAL.labels(topic=topic).inc()
+            if writer is None:
+                writer = self._by_id[number] = _writer(self._schemas.schema(number))
+            return writer
 
     def headers(self, topic: str, envelope: Envelope, *, tombstone: bool = False) -> Headers:
         """Return all headers of one event on *topic*; a *tombstone* (null value) has no content type."""

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from samenloop.contract import Codec
 from samenloop.demo.feed import RoadFeed
 from samenloop.demo.puller import Puller
-from samenloop.demo.pusher import Pusher
+from samenloop.demo.pusher import PermitDesk, Pusher
 from samenloop.demo.screen import Screen
 from samenloop.demo.watch import Watch
 from samenloop.receiver import Receiver
@@ -50,6 +50,7 @@ class Stage(NamedTuple):
 
     watch: Watch
     pusher: Pusher
+    permits: PermitDesk
     puller: Puller
 
     def close(self) -> None:

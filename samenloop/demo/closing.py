@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
-from samenloop.demo import story
+from samenloop.demo import permits, story
 from samenloop.demo.cast import Cast, Stage
 from samenloop.demo.expected import Told, expected_alerts, missing, truth, visible
 from samenloop.demo.feed import RoadFeed
@@ -33,7 +33,9 @@ def verdict(cast: Cast, stage: Stage) -> Callable[[], list[str]]:
 
     def problems() -> list[str]:
         view = stage.watch.view
-        oracle = batch_findings(plans, cast.rules, monday(WEEKS), revisions=view.revisions)
+        oracle = batch_findings(
+            plans, cast.rules, monday(WEEKS), revisions=view.revisions, restrictions=permits.zones(WEEKS)
+        )
         return [
             *_undelivered(cast, view),
             *_untold(view, wanted),
@@ -143,6 +145,8 @@ def _exchanged(cast: Cast, stage: Stage) -> list[str]:
         f"{len(receiver.ids)} different ones, each with a good signature, and refused {receiver.refused}.",
         f"Pushed:  {WATERSCHAP[1]} sent {len(pusher.reports)} reports of urgent works, {pusher.batched} of them in a "
         f"batch, and {pusher.repeated} once more, which changed nothing.",
+        f"Zones:   {GEMEENTE[1]} pushed {stage.permits.accepted} decisions on zones, which everyone can read at "
+        f"{cast.edge_url}/v1/collections/restrictions/items.",
         f"Polled:  {ROADS} was asked {feed.given + feed.unchanged} times; {feed.given} answers held a publication, "
         f"{feed.unchanged} were 304 (not modified).",
         f"Pulled:  {NETBEHEERDER[1]} caught up: {puller.caught_up} changes after {OFFLINE[1] - OFFLINE[0]} weeks "

@@ -14,6 +14,7 @@ from typing import Any
 
 from samenloop import plugins
 from samenloop.demo.dispatch import RD, REQUESTS, SYSTEM, Report, Urgent
+from samenloop.demo.permits import zones
 from samenloop.demo.region import SOURCES, WATERSCHAP, WEEKS, exports, monday
 from samenloop.demo.roads import ROADS, publication
 from samenloop.demo.workplace import EXPORTS, PROFILE
@@ -74,7 +75,7 @@ class Sender:
 
 
 def truth(folder: Path, rules: Rules) -> Iterator[tuple[dict[str, Plan], dict[str, Expected]]]:
-    """Yield, for each week, all plans by id and the findings the oracle sees among them on that Monday.
+    """Yield, for each week, all plans by id and the findings the oracle sees among them and the zones on that Monday.
 
     *folder* holds each organisation's profile.
     """
@@ -92,7 +93,7 @@ def truth(folder: Path, rules: Rules) -> Iterator[tuple[dict[str, Plan], dict[st
             if report.works is not None:
                 pushed[report.plan_id] = _reported(report, report.works)
         plans = {key: plan for one in (*senders.values(), roads) for key, plan in one.plans.items()} | pushed
-        yield plans, batch_findings(plans, rules, monday(week))
+        yield plans, batch_findings(plans, rules, monday(week), restrictions=zones(week))
 
 
 def _sender(folder: Path, name: str, connector: str) -> Sender:

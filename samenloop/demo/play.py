@@ -23,7 +23,7 @@ from samenloop.demo.cast import Cast, Stage
 from samenloop.demo.client import HubClient
 from samenloop.demo.feed import RoadFeed
 from samenloop.demo.puller import Puller
-from samenloop.demo.pusher import Pusher
+from samenloop.demo.pusher import PermitDesk, Pusher
 from samenloop.demo.region import GEMEENTE, NETBEHEERDER, OFFLINE, RECEIVER_DOWN, TOWN, WATERSCHAP, WEEKS, monday
 from samenloop.demo.roads import ROADS, publication
 from samenloop.demo.screen import Screen
@@ -88,20 +88,20 @@ def _prepare(hub: Hub) -> int:
     return len(TOPICS)
 
 
-def _admit(cast: Cast) -> tuple[Pusher, Puller]:
+def _admit(cast: Cast) -> tuple[Pusher, PermitDesk, Puller]:
     """Admit the partners, subscribe the municipality to the whole town, return the systems that push and pull."""
     hub, codec, (oin, name) = cast.hub, cast.codec, GEMEENTE
-    add_partner(hub, codec, oin, name, now=clock.now())
+    _, desk_key = add_partner(hub, codec, oin, name, now=clock.now())
     area = {"bbox": TOWN, "crs": "EPSG:28992"}
     wish = wish_of({"subscriber": oin, "sink": cast.receiver.url, "area": area})
     _, cast.receiver.secret = begin(hub, codec, wish, ask_now(hub, wish.sink), now=clock.now())
-    cast.screen.say(f"{name} is told at {cast.receiver.url} of what concerns the town")
+    cast.screen.say(f"{name} is told at {cast.receiver.url} of what concerns the town, and pushes zones")
     _, push_key = add_partner(hub, codec, *WATERSCHAP, now=clock.now())
     cast.screen.say(f"{WATERSCHAP[1]} pushes urgent works to {cast.edge_url}/v1/events")
     _, pull_key = add_partner(hub, codec, *NETBEHEERDER, now=clock.now())
     cast.screen.say(f"{NETBEHEERDER[1]} asks {cast.edge_url}/v1/changes what is new")
-    clients = (HubClient(cast.edge_url, key, cast.stopping) for key in (push_key, pull_key))
-    return Pusher(next(clients)), Puller(next(clients))
+    push, desk, pull = (HubClient(cast.edge_url, key, cast.stopping) for key in (push_key, desk_key, pull_key))
+    return Pusher(push), PermitDesk(desk), Puller(pull)
 
 
 async def _run(cast: Cast, *, once: bool) -> int:
@@ -174,7 +174,12 @@ def _week(cast: Cast, stage: Stage, week: int) -> None:
         screen.say(f"  ! The system of {NETBEHEERDER[1]} goes offline and asks for nothing.", "yellow")
     before = dict(view.findings)
     _happen(cast, stage, week)
-    if not _wait(cast, stage, lambda: watch.settled(week, pushed=stage.pusher.accepted), _WEEK_SECONDS):
+    if not _wait(
+        cast,
+        stage,
+        lambda: watch.settled(week, pushed=stage.pusher.accepted, zones=stage.permits.accepted),
+        _WEEK_SECONDS,
+    ):
         screen.say(f"Week {week} was not read within {_WEEK_SECONDS:.0f} s; it goes on.", "red")
     _pull(cast, stage, week)
     conflicts = sum(isinstance(finding, Conflict) for finding in view.open())
@@ -199,6 +204,8 @@ def _happen(cast: Cast, stage: Stage, week: int) -> None:
         cast.screen.say(f"  ~ {ROADS} has a new publication.", "dim")
     if pushed := stage.pusher.push(week):
         cast.screen.say(f"  > {WATERSCHAP[1]} pushed {pushed}.", "dim")
+    if zone := stage.permits.push(week):
+        cast.screen.say(f"  > {GEMEENTE[1]} pushed {zone}.", "dim")
 
 
 def _pull(cast: Cast, stage: Stage, week: int) -> None:

@@ -1,14 +1,37 @@
-"""The water board's dispatch system: pushes what was reported as CloudEvents, single or in a batch."""
+"""Who pushes CloudEvents: the water board's dispatch, single or in a batch, and the municipality's permit desk."""
 
 from __future__ import annotations
 
 import orjson
 
 from samenloop import clock
+from samenloop.demo import permits
 from samenloop.demo.client import HubClient
 from samenloop.demo.dispatch import REQUESTS, Report, Request, events
 
 SINGLE, BATCH = "application/cloudevents+json", "application/cloudevents-batch+json"
+
+
+class PermitDesk:
+    """Sends the zones that are decided; called from one thread."""
+
+    def __init__(self, client: HubClient) -> None:
+        self.accepted = 0
+        self._client = client
+
+    def push(self, week: int) -> str | None:
+        """Send what was decided in *week* and say what it was; None when nothing was. Raises Retry when refused."""
+        told = permits.event(week, clock.now())
+        if told is None:
+            return None
+        answer = self._client.post("/v1/events", orjson.dumps(told), SINGLE)
+        self.accepted += int(answer["accepted"])
+        zone = permits.DECIDED[week]
+        return f"the zone “{zone.title}”, {zone.status.value.lower().replace('_', ' ')}"
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._client.close()
 
 
 class Pusher:

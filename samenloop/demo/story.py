@@ -10,7 +10,7 @@ import shapely
 
 from samenloop.demo.region import street_at
 from samenloop.geometry import read_wkb, transform
-from samenloop.model import Conflict, Evidence, Finding, Plan, Severity
+from samenloop.model import Conflict, Evidence, Finding, Severity, Subject
 from samenloop.rules import Language, Rules, remedy_sentences, sentence
 
 _GRAVEST_FIRST = (Severity.BLOCKING, Severity.WARNING, Severity.INFO, Severity.UNKNOWN)
@@ -40,7 +40,7 @@ def ordered(findings: Sequence[Finding]) -> list[Finding]:
     return sorted(findings, key=_rank)
 
 
-def told(finding: Finding, plans: Mapping[str, Plan], language: Language, rules: Rules) -> Iterator[str]:
+def told(finding: Finding, plans: Mapping[str, Subject], language: Language, rules: Rules) -> Iterator[str]:
     """Yield the lines of one finding: where, how much, what, and what would dissolve it or what is gained."""
     yield f"{_street(finding.evidence)} · {_figures(finding.evidence, language)}"
     yield f"   {sentence(finding, plans, language, rules)}"
@@ -51,7 +51,7 @@ def told(finding: Finding, plans: Mapping[str, Plan], language: Language, rules:
 def news(
     before: Mapping[UUID, Finding],
     now: Sequence[Finding],
-    plans: Mapping[str, Plan],
+    plans: Mapping[str, Subject],
     language: Language,
     rules: Rules,
 ) -> Iterator[str]:

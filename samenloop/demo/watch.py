@@ -17,19 +17,25 @@ from samenloop.errors import Retry
 from samenloop.kafka.groups import group_lag
 from samenloop.kafka.tail import Tail
 from samenloop.localday import local_day
-from samenloop.model import Alert, DeliveryReceipt, Finding, FindingStatus, Outcome, Plan, PollOutcome, SourcePoll
+from samenloop.model import Alert, DeliveryReceipt, Finding, FindingStatus, Outcome, PollOutcome, SourcePoll, Subject
 from samenloop.probe import probe_id
 from samenloop.settings import Hub
 from samenloop.stage import Record
 
 WATCHED = (
     "polls", "plan-changes", "plan-states", "plan-regions", "conflicts", "opportunities", "alerts", "receipts",
-    "dead-letters",
+    "dead-letters", "restriction-reports", "restrictions",
 )  # fmt: skip
 READERS = {
-    "consolidate": ("plan-changes",),
+    "consolidate": ("plan-changes", "restriction-reports"),
     "detect": ("plan-regions",),
     "notify": ("plan-regions", "conflicts", "opportunities"),
+}
+_COUNTED = {
+    "plan-changes": "changes",
+    "restriction-reports": "reports",
+    "plan-states": "states",
+    "dead-letters": "dead_letters",
 }
 _QUIET_SECONDS = 0.4
 
@@ -55,8 +61,9 @@ class View:
     sources: dict[str, SourceView] = field(default_factory=lambda: {name: SourceView() for name in (*SOURCES, ROADS)})
     changes: int = 0
     states: int = 0
-    plans: dict[str, Plan] = field(default_factory=dict)
-    """The last known of every plan, removed ones too: findings speak of them."""
+    reports: int = 0
+    plans: dict[str, Subject] = field(default_factory=dict)
+    """The last known of every plan and restriction, removed ones too: findings speak of them."""
     revisions: dict[str, int] = field(default_factory=dict)
     findings: dict[UUID, Finding] = field(default_factory=dict)
     alerts: dict[UUID, Alert] = field(default_factory=dict)
@@ -97,14 +104,17 @@ class Watch:
             self._heard_at = time.monotonic()
         return bool(records)
 
-    def settled(self, week: int, *, pushed: int) -> bool:
-        """Say whether every source delivered *week*, *pushed* changes came, and every stage has read all there is."""
+    def settled(self, week: int, *, pushed: int, zones: int) -> bool:
+        """Say whether every source delivered *week*, all that was pushed came, and every stage has read all there is.
+
+        *pushed* counts changes of plans, *zones* reports of restrictions.
+        """
         due = {**dict.fromkeys(SOURCES, week), ROADS: latest(week)}
         sources = self.view.sources
         if any(sources[name].week < expected for name, expected in due.items()):
             return False
         told = sum(source.created + source.updated + source.removed for source in sources.values())
-        if self.view.changes < told + pushed:
+        if self.view.changes < told + pushed or self.view.reports < zones:
             return False  # the account of a poll came before its changes
         if time.monotonic() - self._heard_at < _QUIET_SECONDS:
             return False
@@ -125,14 +135,16 @@ class Watch:
         if record.key == self._probe:
             return  # the hub's own, which nobody is told of
         view = self.view
+        if record.topic == "plan-regions" and ":restriction:" in record.key:
+            return  # the very record of `restrictions`
         value: Any = None if record.value is None else self._codec.decode(record.topic, record.value, record.headers)
+        if (count := _COUNTED.get(record.topic)) is not None:
+            setattr(view, count, getattr(view, count) + 1)
         match record.topic:
             case "polls":
                 self._polled(value)
-            case "plan-changes":
-                view.changes += 1
-            case "plan-states":
-                view.states += 1
+            case "restrictions" if value is not None:
+                view.plans[record.key], view.revisions[record.key] = value, value.revision
             case "plan-regions" if value is not None and value.plan is not None:
                 view.plans[record.key], view.revisions[record.key] = value.plan, value.revision
             case "conflicts" | "opportunities" if value is not None:
@@ -141,8 +153,6 @@ class Watch:
                 view.alerts[value.id] = value
             case "receipts":
                 view.receipts.append(value)
-            case "dead-letters":
-                view.dead_letters += 1
 
     def _polled(self, poll: SourcePoll) -> None:
         before = self.view.sources.get(poll.source)

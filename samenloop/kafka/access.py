@@ -83,6 +83,8 @@ _RESTART: Final = ("plan-changes", "restriction-reports", "alerts")
 _REPLAYED: Final = (*_RESTART, "plan-regions", "conflicts", "opportunities", "subscriptions")
 """Topics that any stage may set a record aside from: where an operator may offer one again."""
 _REPLAY_SLOT: Final = "source-dead-letters-"
+_SUBSCRIPTIONS_SLOT: Final = "subscriptions"
+"""One id for all who change a subscription, so that of two at once one is refused."""
 
 _SOURCE: Final = Access(
     "source",
@@ -135,10 +137,10 @@ _PROCESSES: Final = (
         "The hub's HTTP side: takes what partners push, answers what they ask.",
         writes=(*_RESTART, "subscriptions", "dead-letters", "dead-letter-states"),
         reads=(
-            *_RESTART, "plan-states", "conflicts", "opportunities", "subscriptions", "partners", "sources",
-            "dead-letters", "dead-letter-states",
+            *_RESTART, "plan-states", "restrictions", "conflicts", "opportunities", "subscriptions", "partners",
+            "sources", "dead-letters", "dead-letter-states",
         ),
-        slots=(_REPLAY_SLOT,),
+        slots=(_REPLAY_SLOT, _SUBSCRIPTIONS_SLOT),
         looks_at_groups=("consolidate", "webhook"),
     ),
     Access(
@@ -172,7 +174,7 @@ _PROCESSES: Final = (
         "A person at the command line: partners, subscriptions, held snapshots, dead letters, verify, status.",
         writes=(*_REPLAYED, "partners", "source-states", "dead-letter-states"),
         reads=_ALL,
-        slots=(_REPLAY_SLOT,),
+        slots=(_REPLAY_SLOT, _SUBSCRIPTIONS_SLOT),
         looks_at=_KEPT,
         looks_at_groups=GROUPS,
     ),

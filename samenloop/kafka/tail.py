@@ -6,7 +6,7 @@ Positions are not kept: each tail starts at the beginning and holds the topics' 
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 from confluent_kafka import OFFSET_BEGINNING, KafkaError, TopicPartition
 
@@ -45,15 +45,19 @@ class Tail:
 
     def catch_up(self, *, patience_seconds: float = 30.0) -> list[Record]:
         """Return all up to the end of every partition; raises Retry when that is not reached in time."""
-        found: list[Record] = []
+        return [record for batch in self.batches(patience_seconds=patience_seconds) for record in batch]
+
+    def batches(self, *, patience_seconds: float = 30.0) -> Iterator[list[Record]]:
+        """Yield the same bit by bit, for who need not have it all at once; patience is with each bit."""
         until = time.monotonic() + patience_seconds
         while self._behind:
             if time.monotonic() > until:
                 raise Retry("kafka.unavailable", f"the end of {len(self._behind)} partitions was not reached in time")
-            found += self.poll()
-            if self._behind:
+            if found := self.poll():
+                until = time.monotonic() + patience_seconds
+                yield found
+            elif self._behind:
                 time.sleep(0.01)
-        return found
 
     def close(self) -> None:
         """Give the connection back."""

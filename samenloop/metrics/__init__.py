@@ -203,7 +203,7 @@ DLQ_REPLAYED_TOTAL = counter(
 RECONCILIATION_DIFFERENCE_RECORDS = gauge(
     "reconciliation_difference_records",
     "Records not accounted for in the last closed hour, and in earlier ones that still do not add up.",
-    pipeline=("read", "publish", "consolidate", "deliver"),
+    pipeline=("read", "publish", "consolidate", "restrictions", "deliver"),
 )
 RECONCILIATION_JUDGED_TIMESTAMP_SECONDS = gauge(
     "reconciliation_judged_timestamp_seconds", "End of the last hour that was judged."

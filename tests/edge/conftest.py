@@ -8,12 +8,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from samenloop.cli.tree import run
-from samenloop.contract import Codec
 from samenloop.localstack import LocalStack
 from samenloop.partners import add_partner
-from samenloop.settings import load_hub
-from tests.edge.processes import Play, Process, Sender, wait
+from tests.edge.processes import Play, Process, Sender, make_play, wait
 from tests.edge.scenes import Scene, make_scene
 
 
@@ -28,16 +25,11 @@ def scene() -> Iterator[Scene]:
 @pytest.fixture(scope="module")
 def play(local_stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Play:
     """A hub with topics and schemas."""
-    path = tmp_path_factory.mktemp("hub") / "hub.yaml"
-    path.write_text(
-        f"kafka: {{bootstrap_servers: '{local_stack.bootstrap}', prefix: 'edge-{secrets.token_hex(4)}.'}}\n"
-        f"registry: {{url: '{local_stack.registry_url}'}}\n"
-        "edge: {port: 0, acknowledge_seconds: 3, requests_at_once: 1000, public: true}\nlogs: {form: json}\n"
+    return make_play(
+        local_stack,
+        tmp_path_factory.mktemp("hub"),
+        "edge: {port: 0, acknowledge_seconds: 3, requests_at_once: 1000, public: true}\nlogs: {form: json}\n",
     )
-    assert run(["schemas", "register", "--config", str(path)]) == 0
-    assert run(["topics", "apply", "--config", str(path)]) == 0
-    hub = load_hub(path, {})
-    return Play(path, hub, Codec.from_registry(hub.registry.url, hub.kafka.prefix))
 
 
 @pytest.fixture(scope="module")

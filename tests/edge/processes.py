@@ -17,9 +17,11 @@ from typing import Any
 import httpx
 
 from edge.documented import OIN
+from samenloop.cli.tree import run
 from samenloop.contract import Codec
 from samenloop.kafka import read_topic
-from samenloop.settings import Hub
+from samenloop.localstack import LocalStack
+from samenloop.settings import Hub, load_hub
 from tests.edge.scenes import BATCH, STRUCTURED
 
 
@@ -71,6 +73,19 @@ class Play:
                         process.wait(20)
                     except subprocess.TimeoutExpired:
                         process.kill()
+
+
+def make_play(stack: LocalStack, folder: Path, settings: str) -> Play:
+    """Return a hub with topics and schemas of its own; *settings* are further lines of its YAML."""
+    path = folder / "hub.yaml"
+    path.write_text(
+        f"kafka: {{bootstrap_servers: '{stack.bootstrap}', prefix: 'edge-{secrets.token_hex(4)}.'}}\n"
+        f"registry: {{url: '{stack.registry_url}'}}\n{settings}"
+    )
+    assert run(["schemas", "register", "--config", str(path)]) == 0
+    assert run(["topics", "apply", "--config", str(path)]) == 0
+    hub = load_hub(path, {})
+    return Play(path, hub, Codec.from_registry(hub.registry.url, hub.kafka.prefix))
 
 
 @dataclass

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import copy
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
+from uuid import UUID
 
 import orjson
 from fastapi import FastAPI
@@ -25,17 +26,18 @@ from edge.desk import Desk
 from edge.documented import EVENT, OIN
 from edge.intake import Intake
 from edge.keyring import Keyring
-from edge.limits import Buckets
+from edge.limits import WRONG_KEYS_AT_ONCE, Buckets
 from edge.read_model import ReadModel
 from edge.reads import Reads
 from edge.server import streams_of
 from edge.services import EdgeServices
+from edge.shelf import Index
 from edge.subscribing import Book, Subscribing
 from edge.systems import Systems
 from edge.telemetry import Telemetry
 from samenloop.contract import Codec
 from samenloop.dead_letter_desk import Result
-from samenloop.dead_letters import Entry, entries, state_of
+from samenloop.dead_letters import Entry, state_of
 from samenloop.errors import Retry
 from samenloop.handshake import AGREED, Consent
 from samenloop.model import (
@@ -50,6 +52,7 @@ from samenloop.model import (
 from samenloop.partners import SCOPES, key_hash
 from samenloop.settings import Edge, Hub
 from samenloop.stage import Output
+from samenloop.subscriptions import subscription_output
 from samenloop.webhooks import Destinations
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -67,6 +70,20 @@ class Kafka:
 
     outputs: list[Output] = field(default_factory=list)
     away: bool = False
+    overtaken: bool = False
+    """Whether somebody else changes a subscription at the very moment when it is changed here."""
+
+    def follower(self, codec: Codec) -> Callable[[Subscription, Subscription], bool]:
+        """Write what follows a subscription, as `samenloop.subscription_life.follow` does."""
+
+        def follow(before: Subscription, after: Subscription) -> bool:
+            if self.away:
+                raise Retry("kafka.unavailable", "no broker")
+            if not self.overtaken:
+                self.outputs.append(subscription_output(codec, HUB_URN, after))
+            return not self.overtaken
+
+        return follow
 
     def send(self, outputs: Sequence[Output]) -> Future[None]:
         future: Future[None] = Future()
@@ -101,10 +118,18 @@ class Letters:
     outcome: Result | None = None
     away: bool = False
 
-    def entries(self) -> list[Entry]:
+    def of(self, oin: str, subscriptions: Collection[UUID]) -> list[Entry]:
         if self.away:
             raise Retry("kafka.unavailable", "no broker")
-        return entries(self.letters, self.states)
+        index = Index()
+        for number, letter in enumerate(self.letters):
+            index.take(letter, (0, number))
+        for state in self.states:
+            index.note(state)
+        return index.of(oin, subscriptions)
+
+    def whole(self, entry: Entry) -> Entry:
+        return replace(entry, letter=next(one for one in self.letters if one.id == entry.letter.id))
 
     def replay(self, entry: Entry, *, by: str, now: datetime) -> Result:
         self.states.append(state_of(entry, DeadLetterStatus.TAKEN, by=by, now=now))
@@ -178,6 +203,7 @@ def make_scene(read_model: Path | None = None, **settings: Any) -> Scene:
         sends=kafka,
         intake=Intake(codec, hub_urn=HUB_URN, metric_crs="EPSG:28992", allow_test_oin=True),
         buckets=Buckets(edge.requests_per_minute, edge.requests_at_once),
+        wrong_keys=Buckets(edge.wrong_keys_per_minute, WRONG_KEYS_AT_ONCE),
         reads=Reads(model, metric_crs="EPSG:28992"),
         streams=streams_of(edge, model.news),
         systems=Systems(codec),
@@ -186,9 +212,9 @@ def make_scene(read_model: Path | None = None, **settings: Any) -> Scene:
     hub = Hub(edge=edge)
     destinations = Destinations(hub.delivery, resolve=lambda host, port: ["93.184.216.34"])
     services.subscribing = Subscribing(
-        hub, MASTER_KEY, codec, book, services.sent, services.worker, destinations, sinks
+        hub, MASTER_KEY, codec, book, services.sent, kafka.follower(codec), services.worker, destinations, sinks
     )
-    services.desk = Desk(shelf, book.subscriber)
+    services.desk = Desk(shelf, book.ids_of)
     client = TestClient(application(services), raise_server_exceptions=False)
     return Scene(services, client, kafka, codec, sinks, shelf)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from starlette.requests import Request
 
+from edge.access import _neighbourhood
 from edge.documented import OIN
 from edge.limits import Buckets
 from samenloop.model import Clearance, Partner, PartnerStatus
@@ -77,6 +79,40 @@ def test_patience() -> None:
     assert scene.post(event(), key="samenloop_other").status_code == 403
 
 
+def test_wrong_keys_are_soon_refused() -> None:
+    """429 after a few unknown keys from one address; a valid key from there is taken, and no key at all is a 401."""
+    scene = make_scene(wrong_keys_per_minute=6)
+    answers = [scene.post(event(), key=f"samenloop_guess_{n}") for n in range(12)]
+
+    assert [answer.status_code for answer in answers] == [401] * 10 + [429] * 2
+    assert 1 <= int(answers[-1].headers["retry-after"]) <= 10
+    assert scene.post(event()).status_code == 202
+    assert scene.client.get("/v1/collections").status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("192.0.2.1", "192.0.2.2", False),
+        ("2001:db8::1", "2001:db8::ffff:1", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("testclient", "testclient", True),
+    ],
+)
+def test_who_is_one_address(one: str, other: str, same: bool) -> None:
+    """Of IPv4 an address, of IPv6 the network that one household has: it could take a new address for every key."""
+    first, second = (_neighbourhood(Request({"type": "http", "client": (host, 1)})) for host in (one, other))
+
+    assert (first == second) is same
+
+
+def test_buckets_are_bounded() -> None:
+    """Whoever was asked for least lately is forgotten first."""
+    buckets = Buckets(60, 1, most=2, clock=lambda: 0.0)
+
+    assert [buckets.take(name) for name in ("a", "b", "a", "c", "a", "b")] == [0, 0, 1, 0, 1, 0]
+
+
 def test_buckets_fill_with_time() -> None:
     """A bucket holds so many at once, and one more for each share of a minute."""
     now = [0.0]
@@ -98,3 +134,16 @@ def test_before_the_keys_are_known(scene: Scene) -> None:
     assert (answer.status_code, ready.status_code) == (503, 503)
     assert "retry-after" in answer.headers
     assert scene.client.get("/health/live").status_code == 200
+
+
+def test_before_the_read_model_is_there() -> None:
+    """Events are taken as soon as keys are known; what must be read waits, and readiness says which of both."""
+    scene = make_scene(public=True)
+    scene.services.unread = lambda: "the read model is catching up: 1 of 2"
+    ready = scene.client.get("/health/ready")
+
+    assert scene.post(event()).status_code == 202
+    assert scene.ask("GET", "/v1/subscriptions").status_code == 200
+    assert [scene.ask("GET", "/v1/changes").status_code, scene.client.get("/v1/changes").status_code] == [503, 503]
+    assert ready.status_code == 503
+    assert (ready.json()["sending"], ready.json()["reading"]) == ("ready", "the read model is catching up: 1 of 2")

@@ -11,8 +11,9 @@ from uuid import UUID
 import pytest
 
 from edge.documented import OIN
+from edge.shelf import Index
 from samenloop.dead_letter_desk import Result
-from samenloop.dead_letters import Entry
+from samenloop.dead_letters import Entry, state_of
 from samenloop.model import DeadLetter, DeadLetterStatus, DeadReason, Header
 from tests.edge.scenes import HUB_URN, NOW, OTHER, OTHERS_KEY, READER, Scene, codes, event
 from tests.edge.test_subscriptions import begin
@@ -50,8 +51,9 @@ def test_own_letters_with_their_bytes(scene: Scene) -> None:
 
 
 def test_a_letter_that_names_two_is_shown_to_neither(scene: Scene) -> None:
-    """A record that speaks for another's plan holds the words of one and the name of the other."""
-    scene.shelf.letters.append(letter(1, key=f"urn:nld:oin:{OTHER}:systeem:x:plan:1".encode()))
+    """A record that speaks for another's plan or restriction holds the words of one and the name of the other."""
+    for number, kind in enumerate(("plan", "restriction")):
+        scene.shelf.letters.append(letter(number, key=f"urn:nld:oin:{OTHER}:systeem:x:{kind}:1".encode()))
 
     assert scene.ask("GET", PATH).json() == {"dead_letters": []}
     assert scene.ask("GET", PATH, key=OTHERS_KEY).json() == {"dead_letters": []}
@@ -164,3 +166,35 @@ def test_scope_and_kafka_away(scene: Scene) -> None:
 
     assert scene.ask("GET", PATH, key=READER).status_code == 403
     assert scene.ask("GET", PATH).status_code == 503
+
+
+def test_the_index_is_bounded_and_holds_no_bytes() -> None:
+    """The oldest letter goes first, with what was done about it; of the others it holds what says whose they are."""
+    index = Index(most=2)
+    for number in range(1, 4):
+        index.take(letter(number), (0, number))
+        index.note(state_of(Entry(letter(number)), DeadLetterStatus.DISCARDED, by="me", now=NOW))
+
+    found = index.of(OIN, ())
+    assert [one.letter.id.int for one in found] == [2, 3]
+    assert [one.status for one in found] == [DeadLetterStatus.DISCARDED] * 2
+    assert {one.letter.value for one in found} == {b""}
+    assert (index.place(UUID(int=1)), index.place(UUID(int=2))) == (None, (0, 2))
+
+
+def test_what_this_process_did_counts_before_kafka_tells_it() -> None:
+    """And once: when the topic has it, in its order, nothing is told twice."""
+    index, entry = Index(), Entry(letter(1))
+    index.take(entry.letter, (0, 1))
+    offered, took = (
+        state_of(entry, status, by="me", now=NOW) for status in (DeadLetterStatus.REPLAYED, DeadLetterStatus.TAKEN)
+    )
+    index.did(took)
+    (before,) = index.of(OIN, ())
+    index.note(offered)
+    (between,) = index.of(OIN, ())
+    index.note(took)
+    (after,) = index.of(OIN, ())
+
+    assert [one.status for one in (before, between, after)] == [DeadLetterStatus.TAKEN] * 3
+    assert after.done == (offered, took)

@@ -9,7 +9,7 @@ import secrets
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,17 +19,18 @@ from uuid import UUID
 import httpx
 import pytest
 
-from samenloop.cli.tree import run
-from samenloop.contract import Codec
+from samenloop import subscription_life
+from samenloop.errors import BadSettings
+from samenloop.handshake import AGREED
 from samenloop.kafka import publish
 from samenloop.localstack import LocalStack
 from samenloop.partners import add_partner
 from samenloop.receiver import Answer, Receiver
-from samenloop.settings import load_hub
 from samenloop.stage import Output
+from samenloop.subscriptions import wish_of
 from samenloop.webhooks import derive_secret
+from tests.edge.processes import Play, Process, Sender, make_play, wait
 from tests.edge.scenes import event, feature
-from tests.edge.test_on_kafka import Play, Process, Sender, wait
 
 MASTER_KEY = bytes(range(32))
 PAGE = (Path(__file__).parents[2] / "docs" / "partners" / "webhooks.md").read_text(encoding="utf-8")
@@ -39,26 +40,15 @@ SECTION = PAGE.split("## Subscribe over HTTP")[1].split("\n## ")[0]
 @pytest.fixture(scope="module")
 def play(local_stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Play:
     """A hub that signs webhooks and may call this machine."""
-    path = tmp_path_factory.mktemp("hub") / "hub.yaml"
-    path.with_name("master.key").write_bytes(MASTER_KEY)
-    path.write_text(
-        f"kafka: {{bootstrap_servers: '{local_stack.bootstrap}', prefix: 'exchange-{secrets.token_hex(4)}.'}}\n"
-        f"registry: {{url: '{local_stack.registry_url}'}}\n"
+    folder = tmp_path_factory.mktemp("hub")
+    (folder / "master.key").write_bytes(MASTER_KEY)
+    return make_play(
+        local_stack,
+        folder,
         "delivery: {master_key_file: master.key, allow_http: true, allow_destinations: ['127.0.0.0/8'],"
         " retry_seconds: [0, 1, 1, 1]}\n"
-        "edge: {port: 0, requests_at_once: 1000}\nlogs: {form: json}\n"
+        "edge: {port: 0, requests_at_once: 1000}\nlogs: {form: json}\n",
     )
-    assert run(["schemas", "register", "--config", str(path)]) == 0
-    assert run(["topics", "apply", "--config", str(path)]) == 0
-    hub = load_hub(path, {})
-    return Play(path, hub, Codec.from_registry(hub.registry.url, hub.kafka.prefix))
-
-
-@pytest.fixture(scope="module")
-def edge(play: Play) -> Iterator[Process]:
-    """An edge for this file."""
-    with play.process("edge") as running:
-        yield running
 
 
 @dataclass
@@ -170,3 +160,26 @@ def test_the_edge_does_not_start_without_the_key_it_names(play: Play) -> None:
 
     assert done.returncode == 2
     assert "delivery.master_key_file" in done.stderr
+
+
+def test_no_change_of_a_subscription_is_lost(play: Play) -> None:
+    """Several processes change one at the same moment: each change is in the end there, or was refused."""
+    oin = f"00000099{secrets.randbelow(10**12):012d}"
+    add_partner(play.hub, play.codec, oin, "Builder", now=datetime.now(UTC))
+    wanted = wish_of({"subscriber": oin, "sink": "http://127.0.0.1:9/hook"})
+    made, _ = subscription_life.begin(play.hub, play.codec, wanted, AGREED, now=datetime.now(UTC))
+
+    def ask_for_a_test(_: int) -> bool:
+        try:
+            subscription_life.change(play.hub, play.codec, made.id, "test", now=datetime.now(UTC))
+        except BadSettings as error:
+            assert "changed meanwhile" in str(error)
+            return False
+        return True
+
+    with ThreadPoolExecutor(3) as pool:
+        taken = sum(pool.map(ask_for_a_test, range(6)))
+    after = subscription_life.find(play.hub, play.codec, made.id)
+
+    assert taken >= 1
+    assert (after.tests_asked, after.revision) == (taken, 1 + taken)

@@ -13,16 +13,19 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 import shapely
+from prometheus_client import generate_latest
 
-from edge.read_model.layout import rid_of
+from edge.read_model.layout import COLLECTIONS, rid_of
+from samenloop import logs, metrics
 from samenloop.geometry import to_model
-from samenloop.model import Contact, Period, Plan, Visibility
+from samenloop.model import Contact, Period, Plan, Restriction, Visibility
 from samenloop.visibility import PUBLIC, Sight, Viewer, guarded, sight
-from tests.edge.read_model.conftest import BUILDER, NETWORK, RD, make_plan, partner
+from tests.edge.read_model.conftest import BUILDER, NETWORK, RD, make_plan, make_restriction, partner
 from tests.edge.regions import PARTNERS, Region, close, make_region
+from tests.edge.scenes import event, feature
 
+Played = tuple[Region, list[Plan | Restriction]]
 READERS = [*PARTNERS, None]
-COLLECTIONS = ("plans", "conflicts", "opportunities")
 
 
 def viewer_of(who: str | None) -> Viewer:
@@ -45,26 +48,42 @@ def plan_of(owner: str, level: Visibility, number: int) -> Plan:
     )
 
 
+def zone_of(owner: str, level: Visibility, number: int) -> Restriction:
+    """A restriction whose name is a word of its own, on the place of the plan with that number."""
+    name = f"{owner[-1]}-{level.value}-zone-{number}-"
+    return make_restriction(
+        f"ID-{name}", owner, title=f"TITLE-{name}", visibility=level,
+        audience=(BUILDER,) if level is Visibility.GROUP else (),
+        geometry=to_model(shapely.Point(150_000 + number * 1000, 460_000).buffer(5), RD),
+        period=Period(date(2027, 1, number % 28 + 1), date(2027, 1, number % 28 + 1)),
+    )  # fmt: skip
+
+
 @pytest.fixture(scope="module")
-def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Region, list[Plan]]]:
-    """Plans of everyone at every level, findings between neighbours, alerts to everyone of everything."""
+def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
+    """Plans and zones of everyone at every level, findings between neighbours, alerts to everyone of everything."""
     region = make_region(
         tmp_path_factory.mktemp("leaks") / "read-model.sqlite", public=True, stream_minutes=0.002,
         streams_per_partner=10,
     )  # fmt: skip
     log = region.log
     plans = [plan_of(owner, level, n) for n, (owner, level) in enumerate(product(PARTNERS.values(), Visibility))]
+    zones = [zone_of(owner, level, n) for n, (owner, level) in enumerate(product(PARTNERS.values(), Visibility))]
     for plan in plans:
         log.plan(plan)
+    for zone in zones:
+        log.restriction(zone)
     log.write()
     for n, (one, other) in enumerate(zip(plans, plans[5:] + plans[:5], strict=True)):
         log.finding([one, other], number=n + 1, chance=bool(n % 2))
+    for n, (plan, zone) in enumerate(zip(plans, zones[5:] + zones[:5], strict=True)):
+        log.finding([plan, zone], number=len(plans) + n + 1)
     for n, owner in enumerate(PARTNERS.values()):
         log.subscription(n + 1, owner)
         for sequence, plan in enumerate(plans):
             log.alert(n + 1, sequence + 1, plan.id, {"title": plan.title}, label="internal")
     log.write()
-    yield region, plans
+    yield region, [*plans, *zones]
     close(region)
 
 
@@ -85,13 +104,13 @@ def pages(region: Region, who: str | None, path: str) -> Iterator[str]:
         path = following[0].removeprefix("https://hub.example") if following else ""
 
 
-def answers(region: Region, who: str | None, plans: list[Plan]) -> Iterator[str]:
+def answers(region: Region, who: str | None, things: list[Plan | Restriction]) -> Iterator[str]:
     """Everything that a reader can be told, errors included."""
     questions = ("limit=3", "bbox=3,50,8,54&limit=4", "datetime=2027-01-01/..", "crs=EPSG:28992")
     for name, query in product(COLLECTIONS, questions):
         yield from pages(region, who, f"/v1/collections/{name}/items?{query}")
-    for plan in plans:
-        yield region.get(f"/v1/collections/plans/items/{quote(plan.id, safe='')}", who).text
+    for name, thing in product(("plans", "restrictions"), things):
+        yield region.get(f"/v1/collections/{name}/items/{quote(thing.id, safe='')}", who).text
     feeds = ["/v1/changes"] if who is None else ["/v1/changes", "/v1/alerts"]
     for path in feeds:
         after = beginning(region, who, path)
@@ -105,8 +124,8 @@ def answers(region: Region, who: str | None, plans: list[Plan]) -> Iterator[str]
 
 
 @pytest.mark.parametrize("who", READERS)
-def test_nobody_is_told_what_is_hidden(played: tuple[Region, list[Plan]], who: str | None) -> None:
-    """Titles, ids, fields and contacts of hidden plans stand in no answer, but a contact in a masked finding.
+def test_nobody_is_told_what_is_hidden(played: Played, who: str | None) -> None:
+    """Titles, ids, fields and contacts of what is hidden stand in no answer, but a contact in a masked finding.
 
     What may be seen is there, so the search can fail.
     """
@@ -161,7 +180,7 @@ def test_asking_around_gives_nothing_away(tmp_path: Path, who: str | None) -> No
     assert told[0] == told[1]
 
 
-def test_a_next_names_nothing_hidden(played: tuple[Region, list[Plan]]) -> None:
+def test_a_next_names_nothing_hidden(played: Played) -> None:
     """The `next` of a page is the key of what was shown last, never that of something hidden."""
     region, plans = played
     hidden = {rid_of(plan.id) for plan in plans if not sight(guarded(plan), PUBLIC)}
@@ -172,3 +191,29 @@ def test_a_next_names_nothing_hidden(played: tuple[Region, list[Plan]]) -> None:
                 key = int.from_bytes(base64.urlsafe_b64decode(token + "==")[1:9], "big")
                 assert key not in hidden
                 assert key == rid_of(json.loads(page)["features"][-1]["id"])
+
+
+def test_logs_and_metrics_tell_nothing(played: Played, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever is asked, pushed or refused: no word, id or place of a plan or restriction is in a log or a metric, not
+    even at the level DEBUG: both leave the hub by other doors."""
+    region, things = played
+    logs.configure("DEBUG", "json")
+    hidden = quote(things[0].id, safe="")
+    try:
+        for who in READERS:
+            for _ in answers(region, who, things):
+                pass
+            region.get(f"/v1/collections/plans/items/{hidden}%00", who)
+            region.get("/v1/changes", who, after=things[0].title, unknown=things[0].id)
+            region.get("/v1/collections/plans", headers={"authorization": f"Bearer {things[0].title}"}, who=None)
+        said = feature(title=things[0].title, contact={"unit": "CONTACT-1"}, period={"start": "TITLE-"})
+        refused = region.scene.post(event(subject=things[0].id, data=said), key="samenloop_network")
+    finally:
+        logs.configure()
+    written = capsys.readouterr().err
+    text = written + generate_latest(metrics.REGISTRY).decode()
+
+    assert refused.status_code in (400, 403)
+    assert "record.rejected" in written
+    assert [word for word in ("TITLE-", "FIELD-", "CONTACT-") if word in text] == []
+    assert [thing.id for thing in things if thing.id in text or quote(thing.id) in text] == []

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 import shutil
 import subprocess
 import sys
 import threading
+from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ import httpx
 import pytest
 
 from edge.documented import EVENT, OIN, REMOVAL
+from samenloop.partners import add_partner
 from tests.edge.processes import Play, Process, Sender, run_example, wait
 from tests.edge.scenes import event, feature
 
@@ -88,6 +92,38 @@ def test_what_is_pushed_is_seen(play: Play, edge: Process, sender: Sender) -> No
     assert heard == ["nl.samenloop.plan-state-changed.v1"] * 2 + ["nl.samenloop.plan-removed.v1"]
 
 
+def test_logs_and_metrics_of_all_processes_tell_nothing(play: Play, edge: Process, sender: Sender) -> None:
+    """From the push to an opened conflict, and what is refused on the way: no word, id or coordinate of a plan is in
+    what any process logs, at the level DEBUG, or shows as a metric."""
+    other = Sender(play, f"00000099{secrets.randbelow(10**12):012d}", "")
+    _, other.key = add_partner(play.hub, play.codec, other.oin, "Netbeheerder", now=datetime.now(UTC))
+    wait(lambda: other.post(edge.url, {}).status_code == 400, "the edge knows the other partner")
+    secret = {"title": "TITLE-secret", "visibility": "RESTRICTED", "contact": {"unit": "CONTACT-secret"},
+              "source_fields": {"f": "FIELD-secret"}, "ground_disturbing": True}  # fmt: skip
+    zone = {"title": "TITLE-zone", "geometry": {"type": "Point", "coordinates": [5.3872, 52.1552]}}
+    pushed = [
+        event(id="leak", data=feature(**secret)),
+        event(id="poor", data=feature(**secret, period={"start": "TITLE-bad"})),
+        event(id="zone", subject=f"{EVENT['source']}:restriction:TITLE-1", datacontenttype="application/json",
+              type="nl.samenloop.restriction-reported.v1", data={"restriction": zone}),
+    ]  # fmt: skip
+    env = {**os.environ, "SAMENLOOP_LOGS__LEVEL": "DEBUG"}
+    with ExitStack() as stack:
+        stages = [
+            stack.enter_context(play.process("stream", name, env=env)) for name in ("consolidate", "detect", "notify")
+        ]
+        for one in (sender, other):
+            assert one.post(edge.url, pushed).status_code == 207
+        conflicts = f"{edge.url}/v1/collections/conflicts/items"
+        wait(lambda: get(sender, conflicts, limit="1000")["features"], "the conflict, masked")
+        text = "".join(one.said() + one.metrics for one in (*stages, edge))
+
+    assert "record.rejected" in text
+    assert [word for word in ("TITLE-", "CONTACT-", "FIELD-", "5.3872", "52.155") if word in text] == []
+    for one in (sender, other):
+        assert one.own(EVENT["subject"]) not in text
+
+
 def test_a_file_of_its_own(play: Play, edge: Process) -> None:
     """A named file stays and is gone on with; a second process cannot have it; gone, it is made anew from Kafka."""
     path = play.path.parent / "named" / "read-model.sqlite"
@@ -122,7 +158,9 @@ def test_the_examples_of_the_pages(play: Play, edge: Process, sender: Sender, tm
 
     told = [json.loads(text) for text in said if not text.startswith("retry:")]
     if page == "read-plans.md":
-        assert [one["id"] for one in told[0]["collections"]] == ["plans", "conflicts", "opportunities"]
+        assert [one["id"] for one in told[0]["collections"]] == [
+            "plans", "restrictions", "conflicts", "opportunities",
+        ]  # fmt: skip
         assert any(sender.oin in one["id"] for one in told[1]["features"])
         assert told[2]["properties"]["title"] == EVENT["data"]["properties"]["title"]  # type: ignore[index, call-overload]
         assert f"{sender.oin}:systeem:works-register:plan:2027-0042 Renewal" in printed[0]

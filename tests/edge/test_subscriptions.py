@@ -288,4 +288,19 @@ def test_the_book_keeps_the_last_revision() -> None:
         book.put(one)
 
     assert book.of(OIN) == [second]
-    assert book.subscriber(second.id) == OIN
+    assert book.ids_of(OIN) == {second.id}
+    assert book.ids_of("00000099000000001003") == frozenset()
+
+
+def test_of_two_changes_at_once_one_is_refused(scene: Scene) -> None:
+    """Another process was quicker: 412 for a change, 409 for a step, nothing is written, and the revision stays."""
+    made = begin(scene)
+    path = f"{PATH}/{made['id']}"
+    scene.kafka.overtaken = True
+    changed = scene.ask("PUT", path, wish(), **{"if-match": '"1"'})
+    paused = scene.ask("POST", f"{path}/pause")
+
+    assert (changed.status_code, changed.json()["type"]) == (412, "https://hub.example/problems/stale")
+    assert (paused.status_code, paused.json()["type"]) == (409, "https://hub.example/problems/not-now")
+    assert len(scene.subscriptions()) == 1
+    assert scene.ask("GET", path).headers["etag"] == '"1"'

@@ -21,7 +21,7 @@ from samenloop.conservation import Account
 from samenloop.conservation_watch import Hours
 from samenloop.content_hash import content_hash
 from samenloop.contract import Codec, Envelope, dead_letter
-from samenloop.identity import change_event_id, plan_id, system_oin, uuid_of
+from samenloop.identity import change_event_id, plan_id, restriction_id, system_oin, uuid_of
 from samenloop.kafka import clients, publish, read_topic
 from samenloop.kafka.names import group_on_wire, topic_on_wire
 from samenloop.kafka.window import Window
@@ -29,6 +29,7 @@ from samenloop.letters import letter_output
 from samenloop.letters_watch import Letters
 from samenloop.localstack import LocalStack
 from samenloop.reconcile import Reconciler
+from samenloop.restriction_states import report_output
 from samenloop.settings import Hub, load_hub
 from samenloop.source import snapshot_id
 from samenloop.source_account import change_output, poll_output
@@ -37,9 +38,12 @@ from streams.consolidate import Consolidate
 from streams.detect import Detect
 
 SYSTEMS = tuple(f"urn:nld:oin:0000009900000000100{n}:systeem:works" for n in (1, 2))
+ZONES = "urn:nld:oin:00000099000000001001:systeem:zones"
+"""Its reports are pushed: no poll tells of them."""
 HUB = "urn:nld:oin:00000099000000000001:systeem:samenloop"
 TAKEN = datetime(2027, 1, 4, 6, tzinfo=UTC)
 DAY = "2027-01-04"
+CHANGED = model.ChangeKind.UPDATED
 
 
 @dataclass
@@ -73,12 +77,14 @@ class Paper:
         """Let `consolidate` and `detect` read everything; outputs to *lose* are never written."""
         consolidate = Consolidate(self.codec, source=HUB, clock=DAY)
         consolidate._known = {number: {} for number in range(12)}
-        outputs = consolidate.process(self.records("plan-changes"), clock.now())
+        records = [*self.records("plan-changes"), *self.records("restriction-reports")]
+        outputs = consolidate.process(records, clock.now())
         self.write(*(output for output in outputs if not lose(output)))
         detect = Detect.from_hub(self.hub, self.codec)
         outputs = detect.process(self.records("plan-regions"), clock.now())
         self.write(*(output for output in outputs if not lose(output)))
         self.passed("consolidate", "plan-changes")
+        self.passed("consolidate", "restriction-reports")
         self.passed("detect", "plan-regions")
 
     def passed(self, group: str, topic: str) -> None:
@@ -109,6 +115,31 @@ def works(system: str, number: int, week: int = 0) -> model.Plan:
         phase=model.Phase.PREPARATION, certainty=model.Certainty.FIXED, visibility=model.Visibility.PUBLIC,
         ground_disturbing=True, period=model.Period(date(2027, 3, 1), date(2027, 4, 30), model.Precision.DAY),
         geometry=geometry.to_model(shape, "EPSG:28992"),
+    )  # fmt: skip
+
+
+def zone(number: int, **other: Any) -> model.Restriction:
+    """Return a moratorium over works of that number."""
+    west = 121000 + 200 * number
+    given: dict[str, Any] = {
+        "id": restriction_id(ZONES, str(number)), "system": ZONES, "local_id": str(number),
+        "owner": model.Organisation(system_oin(ZONES), "Owner"), "title": f"Zone {number}",
+        "geometry": geometry.to_model(shapely.box(west, 487000, west + 20, 487010), "EPSG:28992"),
+        "kind": model.RestrictionKind.MORATORIUM, "status": model.RestrictionStatus.IN_FORCE,
+        "force": model.Force.BINDING, "visibility": model.Visibility.PUBLIC,
+        "period": model.Period(date(2027, 1, 1), date(2029, 12, 31), model.Precision.DAY),
+    }  # fmt: skip
+    return model.Restriction(**given | other)
+
+
+def report(
+    of: model.Restriction, event: str, *, week: int = 0, kind: model.ChangeKind = CHANGED
+) -> model.RestrictionReport:
+    """Return what a source says of a zone; DELETED says nothing of it."""
+    return model.RestrictionReport(
+        restriction_id=of.id, change=kind, recorded_at=TAKEN + timedelta(days=7 * week), ingested_at=clock.now(),
+        origin=model.Origin(system_oin(of.system), of.system, event),
+        restriction=None if kind is model.ChangeKind.DELETED else of,
     )  # fmt: skip
 
 
@@ -143,7 +174,8 @@ def paper(local_stack: LocalStack, tmp_path: Path) -> Paper:
 
 @pytest.fixture(scope="module")
 def played(local_stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Paper:
-    """A hub where all is well: two systems whose works meet, a change, a repeat, a poison record. Left as it was."""
+    """A hub where all is well: two systems whose works meet, a change, a repeat, a poison record; zones that
+    come, change and go. Left as it was."""
     paper = fresh(local_stack, tmp_path_factory.mktemp("hub"))
     paper.deliver(SYSTEMS[0], range(4))
     paper.deliver(SYSTEMS[1], range(3))
@@ -151,7 +183,15 @@ def played(local_stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) ->
     again = paper.records("plan-changes")[0]
     headers = [("ce_hubmode", b"replay"), *(header for header in again.headers if header[0] != "ce_hubmode")]
     paper.write(Output("plan-changes", again.key, again.value, tuple(headers)))
-    paper.write(Output("plan-changes", "poison", b"?"))
+    paper.write(Output("plan-changes", "poison", b"?"), Output("restriction-reports", "poison", b"?"))
+    gone, told = zone(9), [zone(1), zone(2), zone(9), zone(1, title="Longer")]
+    reports = [report(one, f"z{number}", week=number) for number, one in enumerate(told)]
+    reports += [
+        reports[-1],
+        report(gone, "gone", week=9, kind=model.ChangeKind.DELETED),
+        report(zone(2), "late", week=-1),
+    ]
+    paper.write(*(report_output(paper.codec, one) for one in reports))
     paper.work()
     return paper
 
@@ -179,12 +219,14 @@ def test_all_holds(played: Paper, verify: Verify, capsys: pytest.CaptureFixture[
     words = run(["verify", "--config", str(played.file), "--patience", "0"]), capsys.readouterr().out
 
     accounts = {account["pipeline"]: account for account in said["accounts"]}
-    assert (code, said["holds"], said["states"]["compared"]) == (0, True, 7), said
+    assert (code, said["states"]["differences"], said["findings"]["differences"]) == (0, [], [])
+    assert (said["holds"], said["states"]["compared"], said["states"]["restrictions"]) == (True, 7, 3)
     assert said["findings"]["compared"] > 0
     assert accounts["publish"]["went_in"] == 8
     assert accounts["consolidate"]["became"] == {"revisions": 8, "duplicates": 1, "dead letters": 1} or (
         accounts["consolidate"]["became"] == {"revisions": 8, "stale": 1, "dead letters": 1}
     )
+    assert accounts["restrictions"]["became"] == {"revisions": 5, "duplicates": 1, "stale": 1, "dead letters": 1}
     assert words[0] == 0
     assert "all accounted for" in words[1]
     assert "The truth is true" in words[1]
@@ -209,7 +251,7 @@ def test_a_missing_state_and_its_change_are_named(paper: Paper, verify: Verify) 
 def test_wrong_findings_are_named(played: Paper, verify: Verify) -> None:
     """A finding that nobody could judge so, one with a changed measure, and one that was removed."""
     paper = played
-    held = {record.key: record for record in paper.records("conflicts")}
+    held = {one.key: one for one in paper.records("conflicts") if b":restriction:" not in (one.value or b"")}
     (first, second, *_), conflicts = sorted(held), paper.codec
     told = conflicts.decode("conflicts", held[first].value or b"", held[first].headers)
     invented = replace(told, id=UUID(int=1))
@@ -256,6 +298,46 @@ def test_wrong_states_are_named(played: Paper, verify: Verify) -> None:
         ("wrong state", record.key), ("state that should not be there", strange.plan_id),
     }  # fmt: skip
     assert mended == 0
+
+
+def test_wrong_restrictions_are_named(played: Paper, verify: Verify) -> None:
+    """A zone that says something else than its report, one that nobody reported, and one that was taken away."""
+    paper = played
+    held = {record.key: record for record in paper.records("restrictions")}
+    first, second = (restriction_id(ZONES, number) for number in ("1", "2"))
+    state: model.Restriction = paper.codec.decode("restrictions", held[first].value or b"", held[first].headers)
+    values = [(first, replace(state, force=model.Force.ADVISORY)), (f"{first}9", replace(state, id=f"{first}9"))]
+    paper.write(
+        *(
+            Output("restrictions", key, paper.codec.encode("restrictions", of), held[first].headers)
+            for key, of in values
+        )
+    )
+    paper.write(Output("restrictions", second, None, held[second].headers))
+    code, said = verify(paper)
+    paper.write(*(Output("restrictions", key, held[key].value, held[key].headers) for key in (first, second)))
+    paper.write(Output("restrictions", f"{first}9", None, held[first].headers))
+    mended, _ = verify(paper)
+
+    assert code == 3
+    assert {(x["what"], x["id"]) for x in said["states"]["differences"]} == {
+        ("wrong state", first), ("state that should not be there", f"{first}9"), ("missing state", second),
+    }  # fmt: skip
+    assert said["findings"]["differences"] == []
+    assert mended == 0
+
+
+def test_a_lost_report_is_missed(paper: Paper) -> None:
+    """A report that led to nothing is named by its place and zone; a repeat is not."""
+    told = report(zone(1), "one")
+    paper.write(*(report_output(paper.codec, one) for one in (told, told, report(zone(2), "two"))))
+    paper.work(lose=lambda output: output.key == zone(2).id)
+    account = paper.accounts()["restrictions"]
+
+    assert (account.went_in, account.missing, account.became) == (3, 1, {"revisions": 1, "duplicates": 1})
+    (difference,) = account.differences
+    assert difference.place.startswith("restriction-reports ")
+    assert zone(2).id in difference.detail
 
 
 def test_a_forged_poll_and_a_change_that_nobody_told_of(paper: Paper) -> None:

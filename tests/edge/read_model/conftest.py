@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -19,7 +19,7 @@ from edge.read_model.writing import Writer
 from samenloop import identity, model
 from samenloop.contract import TOPICS, Codec, Envelope
 from samenloop.geometry import to_model
-from samenloop.model import Plan, Visibility
+from samenloop.model import Plan, Restriction, Visibility
 from samenloop.stage import Partition, Record
 from samenloop.visibility import Viewer
 
@@ -48,6 +48,25 @@ def make_plan(local_id: str, owner: str = MUNICIPALITY, **other: Any) -> Plan:
         "source_fields": {"leader": f"secret-{local_id}"},
     }
     return Plan(**given | other)
+
+
+def make_restriction(local_id: str, owner: str = MUNICIPALITY, **other: Any) -> Restriction:
+    """A zone in which the ground may not be opened for some weeks."""
+    system = identity.system_urn(owner, "register")
+    given: dict[str, Any] = {
+        "id": identity.restriction_id(system, local_id),
+        "system": system,
+        "local_id": local_id,
+        "owner": model.Organisation(owner, f"Organisation {owner[-1]}"),
+        "title": f"Zone {local_id}",
+        "geometry": to_model(shapely.box(155000, 463000, 155200, 463015), RD, 0.5),
+        "kind": model.RestrictionKind.MORATORIUM,
+        "status": model.RestrictionStatus.IN_FORCE,
+        "force": model.Force.BINDING,
+        "period": model.Period(date(2027, 3, 1), date(2027, 5, 14), model.Precision.DAY, model.EndKind.GIVEN),
+        "visibility": Visibility.PARTNERS,
+    }
+    return Restriction(**given | other)
 
 
 class Log:
@@ -88,12 +107,21 @@ class Log:
         )
         return self.record("plan-states", plan.id, self.codec.encode("plan-states", replace(made, **state)))
 
+    def restriction(self, zone: Restriction) -> Record:
+        """The state of a restriction, one revision on."""
+        revision = self.revisions[zone.id] = self.revisions.get(zone.id, 0) + 1
+        at = datetime.fromtimestamp(self.now, UTC)
+        state = replace(zone, revision=revision, content_hash=bytes(32), recorded_at=at)
+        return self.record("restrictions", zone.id, self.codec.encode("restrictions", state))
+
     def removed(self, key: str, topic: str = "plan-states") -> Record:
-        """The end of a plan or finding."""
+        """The end of a plan, restriction or finding."""
         return self.record(topic, key, None)
 
-    def finding(self, plans: list[Plan], *, number: int = 1, chance: bool = False, **other: Any) -> Record:
-        """A conflict between *plans* as they are now, or an opportunity."""
+    def finding(
+        self, plans: Sequence[Plan | Restriction], *, number: int = 1, chance: bool = False, **other: Any
+    ) -> Record:
+        """A conflict between *plans* (or zones) as they are now, or an opportunity."""
         strictness = list(Visibility)
         visibility = min((plan.visibility for plan in plans), key=strictness.index)
         at = datetime.fromtimestamp(self.now, UTC)

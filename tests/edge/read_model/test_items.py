@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from edge.read_model import CRS_URIS, HistoryExpired, ReadModel
 from edge.read_model.layout import rid_of
 from samenloop import model
-from samenloop.contract import to_feature
+from samenloop.contract import to_feature, to_json
 from samenloop.errors import Reject, Retry
 from samenloop.geometry import CRS84, to_model, transform
 from samenloop.model import Contact, Period, Visibility
@@ -29,6 +30,7 @@ from tests.edge.read_model.conftest import (
     WATER_BOARD,
     Log,
     make_plan,
+    make_restriction,
     partner,
 )
 
@@ -406,3 +408,54 @@ def test_there_is_no_file_yet(tmp_path: Any) -> None:
     """Before the follower has begun a question is told to come back."""
     with pytest.raises(Retry, match=r"edge\.not-ready"):
         ReadModel(tmp_path / "none.sqlite", metric_crs=RD).items("plans", PUBLIC)
+
+
+def test_restrictions_are_a_collection(log: Log, model_of: Callable[[Log], ReadModel]) -> None:
+    """A zone is found by place and by period, in the contract's JSON form, by who may see it; its end takes it away."""
+    log.now = datetime.now(UTC).timestamp()
+    zone, hidden = make_restriction("Z"), make_restriction("H", WATER_BOARD, visibility=Visibility.RESTRICTED)
+    record = log.restriction(zone)
+    log.restriction(hidden)
+    log.write()
+    asked = model_of(log)
+    there: dict[str, Any] = {"bbox": (155_190, 463_000, 155_300, 463_100), "bbox_crs": RD}
+
+    (found,) = read(asked.items("restrictions", partner(MUNICIPALITY), **there).items)
+    said = log.codec.decode("restrictions", record.value or b"", record.headers)
+    assert found["properties"] == {
+        **{k: v for k, v in to_json(said).items() if k != "geometry"}, "accuracy_m": 1.5,
+    }  # fmt: skip
+    assert [one.id for one in asked.items("restrictions", partner(WATER_BOARD)).items] == sorted(
+        [zone.id, hidden.id], key=rid_of
+    )
+    assert asked.items("restrictions", PUBLIC, **there).items == []
+    assert asked.items("restrictions", partner(BUILDER), period=(date(2027, 6, 1), None)).items == []
+    item = asked.item("restrictions", partner(BUILDER), zone.id)
+    assert item is not None
+    assert item.revision == 1
+    assert asked.item("restrictions", partner(BUILDER), hidden.id) is None
+
+    log.removed(zone.id, "restrictions")
+    log.write()
+    assert asked.items("restrictions", partner(MUNICIPALITY)).items == []
+
+
+def test_a_finding_follows_its_restriction(log: Log, model_of: Callable[[Log], ReadModel]) -> None:
+    """A zone that is narrowed takes the finding with it: masked for the plan's owner, gone for everyone else."""
+    plan, zone = make_plan("P"), make_restriction("Z", WATER_BOARD)
+    log.plan(plan)
+    log.restriction(zone)
+    log.write()
+    log.finding([plan, zone])
+    log.write()
+    asked = model_of(log)
+    whole = [len(asked.items("conflicts", partner(oin)).items) for oin in (MUNICIPALITY, WATER_BOARD, BUILDER)]
+    log.now += 1
+    log.restriction(replace(zone, visibility=Visibility.RESTRICTED))
+    log.write()
+
+    assert whole == [1, 1, 1]
+    (masked,) = read(asked.items("conflicts", partner(MUNICIPALITY)).items)
+    assert set(masked["properties"]) == {"id", "kind", "status", "severity", "contacts"}
+    assert read(asked.items("conflicts", partner(WATER_BOARD)).items)[0]["properties"]["evidence"]
+    assert asked.items("conflicts", partner(BUILDER)).items == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from itertools import product
 from typing import Any
@@ -12,10 +13,21 @@ import pytest
 import shapely
 
 from edge.read_model import CRS_URIS, ReadModel
+from edge.read_model.layout import COLLECTIONS
 from samenloop.geometry import to_model
-from samenloop.model import Clearance, Contact, Period, Plan, Visibility
+from samenloop.model import Clearance, Contact, Period, Plan, Restriction, Visibility
 from samenloop.visibility import PUBLIC, Sight, Viewer, guarded, sight
-from tests.edge.read_model.conftest import BUILDER, MUNICIPALITY, NETWORK, RD, WATER_BOARD, Log, make_plan, partner
+from tests.edge.read_model.conftest import (
+    BUILDER,
+    MUNICIPALITY,
+    NETWORK,
+    RD,
+    WATER_BOARD,
+    Log,
+    make_plan,
+    make_restriction,
+    partner,
+)
 
 VIEWERS = {
     "municipality": partner(MUNICIPALITY),
@@ -45,12 +57,21 @@ def plan_of(owner: str, level: Visibility, number: int) -> Plan:
     )
 
 
-def answers(model: ReadModel, viewer: Viewer, plans: list[Plan], then: datetime) -> Iterator[bytes]:
+def zone_of(owner: str, level: Visibility, number: int) -> Restriction:
+    """A restriction whose name is a word of its own."""
+    name = f"{owner[-1]}-{level.value}-zone-{number}"
+    return make_restriction(
+        f"ID-{name}", owner, title=f"TITLE-{name}-", visibility=level,
+        audience=(BUILDER,) if level is Visibility.GROUP else (),
+    )  # fmt: skip
+
+
+def answers(model: ReadModel, viewer: Viewer, things: list[Plan | Restriction], then: datetime) -> Iterator[bytes]:
     """Everything that a viewer can be given, in every form."""
     located: list[dict[str, Any]] = [
         {}, {"bbox": (3, 50, 8, 54)}, {"period": (date(2027, 1, 1), None)}, {"as_of": then},
     ]  # fmt: skip
-    for collection in ("plans", "conflicts", "opportunities"):
+    for collection in COLLECTIONS:
         for question, crs in product(located, CRS_URIS[:2]):
             after = None
             while True:
@@ -59,8 +80,8 @@ def answers(model: ReadModel, viewer: Viewer, plans: list[Plan], then: datetime)
                 after = page.next
                 if after is None:
                     break
-    for plan, as_of in product(plans, (None, then)):
-        item = model.item("plans", viewer, plan.id, as_of=as_of)
+    for thing, as_of in product(things, (None, then)):
+        item = model.item("plans" if isinstance(thing, Plan) else "restrictions", viewer, thing.id, as_of=as_of)
         yield b"" if item is None else item.feature
     cursor = None
     while True:
@@ -73,8 +94,8 @@ def answers(model: ReadModel, viewer: Viewer, plans: list[Plan], then: datetime)
     yield from alerts.events if alerts else ()
 
 
-def hidden_words(plan: Plan, viewer: Viewer, ever: Visibility) -> list[str]:
-    """The words of a plan that *viewer* may not have; its id too, unless it could see it at some time (*ever*)."""
+def hidden_words(plan: Plan | Restriction, viewer: Viewer, ever: Visibility) -> list[str]:
+    """The words of it that *viewer* may not have; its id too, unless it could see it at some time (*ever*)."""
     name = plan.title.removeprefix("TITLE-")
     seen = sight(guarded(plan), viewer)
     then = sight(guarded(make_plan("x", plan.owner.oin, visibility=ever)), viewer)
@@ -85,9 +106,10 @@ def hidden_words(plan: Plan, viewer: Viewer, ever: Visibility) -> list[str]:
 
 
 @pytest.fixture
-def region(log: Log) -> tuple[Log, dict[str, tuple[Plan, Visibility]]]:
-    """Plans of every owner at every level; half were PUBLIC or RESTRICTED before; findings and alerts among them."""
-    now: dict[str, tuple[Plan, Visibility]] = {}
+def region(log: Log) -> tuple[Log, dict[str, tuple[Plan | Restriction, Visibility]]]:
+    """Plans and restrictions of every owner at every level; two thirds were PUBLIC or RESTRICTED before; findings and
+    alerts among them."""
+    now: dict[str, tuple[Plan | Restriction, Visibility]] = {}
     made = product(OWNERS, Visibility, (None, Visibility.PUBLIC, Visibility.RESTRICTED))
     for number, (owner, level, before) in enumerate(made, start=1):
         plan = plan_of(owner, level, number)
@@ -97,10 +119,17 @@ def region(log: Log) -> tuple[Log, dict[str, tuple[Plan, Visibility]]]:
             log.write()
             log.now += 0.001
         log.plan(plan)
-        now[plan.id] = (plan, before or level)
+        zone = zone_of(owner, level, number)
+        if before is not None:
+            log.restriction(replace(zone, visibility=before))
+            log.write()
+            log.now += 0.001
+        log.restriction(zone)
+        # restrictions have no feed that tells of what could be seen once
+        now |= {plan.id: (plan, before or level), zone.id: (zone, level)}
     log.write()
     everyone = [plan for plan, _ in now.values()]
-    for n, (one, other) in enumerate(zip(everyone, everyone[13:] + everyone[:13], strict=True)):
+    for n, (one, other) in enumerate(zip(everyone, everyone[25:] + everyone[:25], strict=True)):
         log.finding([one, other], number=n + 1, chance=bool(n % 2))
     for n, owner in enumerate(OWNERS):
         log.subscription(n + 1, owner)
@@ -113,7 +142,9 @@ def region(log: Log) -> tuple[Log, dict[str, tuple[Plan, Visibility]]]:
 
 @pytest.mark.parametrize("name", VIEWERS)
 def test_nobody_finds_what_is_hidden(
-    region: tuple[Log, dict[str, tuple[Plan, Visibility]]], model_of: Callable[[Log], ReadModel], name: str
+    region: tuple[Log, dict[str, tuple[Plan | Restriction, Visibility]]],
+    model_of: Callable[[Log], ReadModel],
+    name: str,
 ) -> None:
     """Collections, items, the past, changes and alerts are searched for every word of every hidden plan.
 
@@ -128,7 +159,7 @@ def test_nobody_finds_what_is_hidden(
     assert [word for plan, ever in now.values() for word in hidden_words(plan, viewer, ever) if word in text] == []
     for plan in plans:
         seen = sight(guarded(plan), viewer)
-        contact = plan.contact.unit if plan.contact else ""
+        contact = plan.contact.unit if isinstance(plan, Plan) and plan.contact else "no contact"
         holders = [json.loads(answer) for answer in found if contact.encode() in answer]
         if seen is Sight.PUBLISHED:
             assert holders == []
@@ -139,7 +170,7 @@ def test_nobody_finds_what_is_hidden(
 
 
 def test_the_region_has_something_to_hide(
-    region: tuple[Log, dict[str, tuple[Plan, Visibility]]], model_of: Callable[[Log], ReadModel]
+    region: tuple[Log, dict[str, tuple[Plan | Restriction, Visibility]]], model_of: Callable[[Log], ReadModel]
 ) -> None:
     """The search can fail: each owner finds its own words, and masked findings exist."""
     log, now = region
@@ -148,5 +179,6 @@ def test_the_region_has_something_to_hide(
     ).decode()
 
     own = [plan for plan, _ in now.values() if plan.owner.oin == MUNICIPALITY]
-    assert all(f"FIELD-{plan.title.removeprefix('TITLE-')}" in text for plan in own)
+    assert all(f"FIELD-{plan.title.removeprefix('TITLE-')}" in text for plan in own if isinstance(plan, Plan))
+    assert all(plan.title in text for plan in own)
     assert '"geometry":null' in text

@@ -4,7 +4,9 @@ import copy
 import dataclasses
 import struct
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
+from functools import partial
 from io import BytesIO
 from typing import Any
 from uuid import UUID
@@ -182,6 +184,20 @@ def test_docs_do_not_make_a_schema_foreign() -> None:
     schema["doc"] = "Another sentence"
 
     assert codecs.bare(schema) == codecs.bare(files.current("Partner"))
+
+
+def test_threads_share_a_codec(make_change: ChangeMaker) -> None:
+    """Many threads meet unknown schemas at once: each is asked for once, and everyone reads what it was given."""
+    schema = newer("PlanChanged")
+    codec, books = reading(dict.fromkeys(range(900, 910), schema))
+    body = BytesIO()
+    avro.encode(avro.parse(schema), {"later": "", **records.to_plain(model.PlanChanged)(make_change())}, body)
+    values = [avro.frame(number) + body.getvalue() for number in range(900, 910)] * 20
+    with ThreadPoolExecutor(8) as pool:
+        read = list(pool.map(partial(codec.decode, "plan-changes"), values))
+
+    assert len({change.plan_id for change in read}) == 1
+    assert books.asked == 10
 
 
 def test_unknown_id(make_change: ChangeMaker) -> None:

@@ -4,9 +4,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import shapely.geometry
 
-from samenloop.demo import expected, workplace
+from samenloop.demo import expected, permits, workplace
 from samenloop.demo.dispatch import REQUESTS, events
+from samenloop.demo.permits import DECIDED
 from samenloop.demo.region import BROKEN_WEEK, GEMEENTE, NETBEHEERDER, SOURCES, WATERSCHAP, WEEKS, exports, street_at
 from samenloop.demo.roads import PUBLISHED, publication
 from samenloop.model import AlertReason, Plan, Visibility
@@ -73,6 +75,32 @@ def test_pushed_and_published_plans_take_part(weeks: Weeks) -> None:
 
     assert any(":storingen:" in key for key in clashing)
     assert any(":wegenregister:" in key for key in clashing)
+
+
+def test_a_zone_is_in_the_way_of_works(weeks: Weeks) -> None:
+    """From the week in which it is proposed; once it is in force the same finding is told anew."""
+    clashes = [
+        {key: one for key, one in findings.items() if one.ruling.rule_id == "CLASH.RESTRICTION"}
+        for _, findings in weeks
+    ]
+
+    assert [bool(found) for found in clashes] == [week >= min(DECIDED) for week in range(1, WEEKS + 1)]
+    assert [set(found) for found in clashes[min(DECIDED) - 1 :]] == [set(clashes[-1])] * (WEEKS - min(DECIDED) + 1)
+    assert all(one.ruling.evidence.remedies for one in clashes[-1].values())
+
+
+def test_what_is_pushed_is_the_zone_that_is_expected() -> None:
+    """The event of each decision, read as the hub reads it, is the restriction that the oracle is given."""
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    for week in DECIDED:
+        told = permits.event(week, now)
+        assert told is not None
+        (zone,) = permits.zones(week)
+        said = told["data"]["restriction"]
+        assert (told["subject"], told["time"]) == (zone.id, "2026-01-01T00:00:00Z")
+        assert (said["title"], said["status"], said["kind"]) == (zone.title, zone.status, zone.kind)
+        assert shapely.geometry.shape(said["geometry"]).equals(shapely.from_wkb(zone.geometry.wkb))
+    assert permits.event(1, now) is None
 
 
 def test_the_road_register_publishes_now_and_then() -> None:
