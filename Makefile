@@ -9,7 +9,7 @@ COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate
 	--no-emit-find-links --no-header pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench bench-setup chaos lock clean prepare prepare-test
+.PHONY: help demo test lint bench bench-setup chaos prometheus dashboards lock clean prepare prepare-test
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F '\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -35,6 +35,13 @@ bench-setup: ## Install the peers that bench compares with (Debian's PostgreSQL 
 
 chaos: prepare-test ## Kill, freeze and restart everything for ROUNDS=n rounds; prints a table
 	@$(PY) -m tests.chaos --rounds $(ROUNDS)
+
+dashboards: prepare-test ## Write deploy/grafana/dashboards and their page anew
+	@$(PY) -m deploy.grafana
+	@$(PY) docs/generate.py
+
+prometheus: ## Fetch Debian's Prometheus for the demo, promtool and amtool (into the cache, nothing is installed)
+	@deploy/prometheus/fetch.sh
 
 lock: ## Resolve both lock files anew (needs uv)
 	@command -v $(UV) >/dev/null || { echo "uv: not found. Install it: .venv/bin/python -m pip install uv" >&2; exit 1; }
