@@ -32,7 +32,15 @@ def files() -> dict[str, str]:
 
 def text(board: Board) -> str:
     """Return the JSON of one dashboard."""
-    return json.dumps(_dashboard(board).build(), cls=JSONEncoder, indent=1, sort_keys=True) + "\n"
+    return json.dumps(_dashboard(board).build(), cls=_Encoder, indent=1, sort_keys=True) + "\n"
+
+
+class _Encoder(JSONEncoder):
+    def default(self, obj: Any) -> Any:
+        made = super().default(obj)
+        if isinstance(obj, models.DashboardLink):
+            del made["placement"]  # the SDK can only say "in the menu", where nobody looks
+        return made
 
 
 def _dashboard(board: Board) -> dashboard.Dashboard:
@@ -45,6 +53,7 @@ def _dashboard(board: Board) -> dashboard.Dashboard:
         .tooltip(models.DashboardCursorSync.CROSSHAIR)
         .time(board.since, "now")
         .refresh("30s")
+        .annotations([])
         .link(_others())
         .link(_docs("What every panel says", f"{DOCS}/reference/dashboards/#{board.name}"))
         .with_variable(dashboard.DatasourceVariable("datasource").label("Prometheus").type("prometheus"))
