@@ -12,6 +12,7 @@ from edge.problems import Problem
 from edge.routes import ROUTERS
 from edge.services import EdgeServices
 from edge.telemetry import Telemetry, on_http_error, on_invalid, on_mistake, on_problem
+from samenloop import metrics
 
 
 def create_app(services: EdgeServices) -> ASGIApp:
@@ -30,5 +31,7 @@ def build(services: EdgeServices) -> FastAPI:
     app.add_exception_handler(RequestValidationError, on_invalid)
     for router in ROUTERS:
         app.include_router(router)
+    for route in app.routes:
+        metrics.start(route=getattr(route, "path", metrics.OTHER))
     app.openapi_schema = describe(app, services.base_url)
     return app

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from edge.read_model import Follower, News
+from samenloop import metrics
 from samenloop.contract import Codec
 from samenloop.errors import BadSettings
 from samenloop.identity import system_urn
@@ -37,6 +38,13 @@ class Filling:
         if self._failure is not None:
             return "the read model stopped"
         return "the read model begins" if self._follower is None else self._follower.awaited()
+
+    def show(self) -> None:
+        """Show how large the file is, and how much of the topics it lacks."""
+        parts = self.path.parent.glob(f"{self.path.name}*")
+        metrics.TABLE_SIZE_BYTES.labels(table="read-model").set(sum(part.stat().st_size for part in parts))
+        if self._follower is not None:
+            metrics.TABLE_RECOVERY_REMAINING_RECORDS.labels(table="read-model").set(self._follower.remaining())
 
     def close(self) -> None:
         """Stop following and give the file free. Raises what made the following fail."""

@@ -44,11 +44,12 @@ def serve(
     *,
     stop: threading.Event,
     on_turn: Callable[[], object],
-    on_ready: Callable[[], object],
+    on_awaited: Callable[[str | None], object],
 ) -> None:
     """Serve until *stop* is set; then take no more requests and finish those under way.
 
-    *on_turn* is called as long as the event loop turns, *on_ready* once Kafka answers and all keys are known. Raises
+    *on_turn* is called as long as the event loop turns, *on_awaited* with what is still awaited, None when Kafka
+    answers and all keys are known. Raises
     BadSettings when the address cannot be listened on, or a master key is named that cannot be used.
     """
     settings = hub.edge
@@ -82,12 +83,14 @@ def serve(
             services.subscribing = Subscribing(
                 hub, master_key, codec, book, services.sent, services.worker, Destinations(hub.delivery)
             )
-        for topic in ("plan-changes", "dead-letters"):
-            metrics.start(topic=topic)
+        metrics.DLQ_RECORDS_TOTAL.start(topic="events")
+        for topic in ("plan-changes", "restriction-reports", "subscriptions", "dead-letters", "dead-letter-states"):
+            metrics.PRODUCER_RECORDS_TOTAL.start(topic=topic)
+        metrics.at_scrape(filling.show)
         _log.info("edge.listening", "Partners may send and ask here once the process is ready.", url=base_url,
                   listens=_address(listener))  # fmt: skip
         try:
-            asyncio.run(_serve(services, listener, stop, on_turn, on_ready))
+            asyncio.run(_serve(services, listener, stop, on_turn, on_awaited))
         finally:
             following.close()
             publisher.close(settings.acknowledge_seconds)
@@ -111,7 +114,7 @@ async def _serve(
     listener: socket.socket,
     stop: threading.Event,
     on_turn: Callable[[], object],
-    on_ready: Callable[[], object],
+    on_awaited: Callable[[str | None], object],
 ) -> None:
     config = uvicorn.Config(
         create_app(services),
@@ -126,12 +129,9 @@ async def _serve(
     server = _Server(config)
 
     async def look() -> None:
-        ready = False
         while not stop.is_set():
             on_turn()
-            if not ready and services.awaited() is None:
-                ready = True
-                on_ready()
+            on_awaited(services.awaited())
             await asyncio.sleep(_LOOK_SECONDS)
         services.streams.end()
         server.should_exit = True

@@ -191,6 +191,21 @@ class Views(Model):
     )
 
 
+class LagExporter(Model):
+    """The process that asks Kafka how far every group is; `samenloop up` starts it unless told not to."""
+
+    enabled: bool = Field(True, description="`samenloop up` and the demo start it")
+    refresh_seconds: float = Field(5, ge=1, le=300, description="pause between two rounds of questions")
+
+
+class Probe(Model):
+    """A synthetic plan that walks the whole way, so that it is known to be open; nobody but the hub ever sees it."""
+
+    enabled: bool = Field(True, description="`samenloop up` and the demo start it")
+    every_seconds: float = Field(60, ge=1, le=3600, description="pause between two probes")
+    lost_after_seconds: float = Field(30, ge=1, le=600, description="a stage that is not done with it then has lost it")
+
+
 class Logs(Model):
     """What a process tells on stderr."""
 
@@ -208,6 +223,8 @@ class Hub(Model):
     delivery: Delivery = Delivery()
     metrics: Serving = Serving()
     edge: Edge = Edge()
+    lag_exporter: LagExporter = LagExporter()
+    probe: Probe = Probe()
     logs: Logs = Logs()
     views: Views = Views()
     sources: dict[Name, Source] = Field({}, max_length=500, description="by name")

@@ -107,5 +107,5 @@ def count(labels: Mapping[str, str], poll: SourcePoll, letters: Sequence[DeadLet
 def show_state(labels: Mapping[str, str], *, held: bool, failed: bool) -> None:
     """Show the state that a source is in, and no other."""
     current = "held" if held else "failed" if failed else "running"
-    for state in ("running", "paused", "held", "failed"):
+    for state in ("running", "held", "failed"):
         metrics.SOURCE_STATE.labels(**labels, state=state).set(state == current)

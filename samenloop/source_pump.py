@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
@@ -50,14 +50,27 @@ _OUTCOMES = {
 _log = get_logger("source")
 
 
-def run_source(name: str, source: settings.Source, hub: settings.Hub, codec: Codec, stop: threading.Event) -> None:
+def run_source(
+    name: str,
+    source: settings.Source,
+    hub: settings.Hub,
+    codec: Codec,
+    stop: threading.Event,
+    *,
+    on_ready: Callable[[], object] = bool,
+) -> None:
     """Read one source until *stop* is set; several processes may try, the last one to start has it.
 
+    *on_ready* is called once it may write; whether the source answers is no question of that.
     Raises BadSettings for a profile that does not describe a source, or an OIN of the test range where that is refused.
     """
     opened = open_source(source, hub)
     writer = Writer(hub.kafka, name)
+    on_ready()
     metrics.start(connector=source.connector, source=name)
+    metrics.DLQ_RECORDS_TOTAL.start(topic=name)
+    for topic in ("plan-changes", "source-states", "polls", "dead-letters"):
+        metrics.PRODUCER_RECORDS_TOTAL.start(topic=topic)
     labels = {"connector": source.connector, "source": name}
     metrics.SOURCE_INFO.labels(**labels).set(1)
     metrics.SOURCE_FRESHNESS_OBJECTIVE_SECONDS.labels(**labels).set(source.freshness_seconds)

@@ -68,6 +68,8 @@ class Stage(Protocol):
     """Input topic whose partitions the consumer group shares out. One partition = one worker, others stand by."""
     follows: Sequence[str]
     """Input topics read whole (all partitions) by whoever holds partition 0 of the lead topic."""
+    writes: Sequence[str]
+    """Topics its outputs go to."""
 
     def assign(self, assignment: Assignment) -> Sequence[Output]:
         """Rebuild the state for *assignment*; the outputs go out in a first transaction with unchanged offsets."""

@@ -45,6 +45,7 @@ class Consolidate:
     name = "consolidate"
     lead = "plan-changes"
     follows: Sequence[str] = (REPORTS,)
+    writes: Sequence[str] = ("plan-states", "plan-regions", STATES, "dead-letters")
 
     def __init__(self, codec: Codec, *, source: str, clock: str, allow_test_oin: bool = True) -> None:
         self._codec, self._splicer = codec, PlanSplicer(codec)

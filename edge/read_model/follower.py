@@ -43,6 +43,11 @@ class _Progress:
     positions: Mapping[Partition, int] = field(default_factory=dict)
     caught_up: bool = False
 
+    def remaining(self) -> int:
+        """Return how many offsets are left; 0 once it was caught up."""
+        left = (end - self.positions.get(place, self.starts[place]) for place, end in self.ends.items())
+        return 0 if self.caught_up else sum(max(one, 0) for one in left)
+
     def told(self) -> str:
         """Return in words how far it is."""
         if not self.positions:
@@ -83,6 +88,10 @@ class Follower:
     def awaited(self) -> str | None:
         """Return in words what is still awaited: `catching up: n of m` records; None once caught up."""
         return None if self._progress.caught_up else self._progress.told()
+
+    def remaining(self) -> int:
+        """Return how many offsets are left until what there was at the start is taken."""
+        return self._progress.remaining()
 
     def run(self, stop: threading.Event) -> None:
         """Follow until *stop* is set. Waits for Kafka and the registry as long as they are away.

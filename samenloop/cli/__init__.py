@@ -32,6 +32,8 @@ COMMANDS = (
     Command("run stream", "run:stream", "Run stages of the stream: consolidate, detect, notify."),
     Command("run sink", "run:sink", "Run sinks: carry alerts to partners, write receipts."),
     Command("run conservation", "run:conservation", "Count what came in and what became of it, hour by hour."),
+    Command("run lag-exporter", "run:lag_exporter", "Show how far every group is, and dead letters that wait."),
+    Command("run probe", "run:probe", "Send a synthetic plan the whole way, again and again, and time it."),
     Command("verify", "verify:verify", "Say whether the truth is true: work it out again from the changes, compare."),
     Command("run edge", "run:edge", "Run the hub's HTTP side: partners send plans to it and ask it."),
     Command("source list", "sources:list_", "Show the configured sources and how their last poll ended."),

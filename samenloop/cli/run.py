@@ -1,4 +1,4 @@
-"""`samenloop run source|stream|sink NAME…`, `samenloop run edge` and `run conservation`: what a container runs.
+"""`samenloop run source|stream|sink NAME…`, `run edge|conservation|lag-exporter|probe`: what a container runs.
 
 One name runs in this process. Several names run as one child process each, supervised as `samenloop up` does: they
 share no interpreter, so that one that hangs or dies takes nobody along and its watchdog is its own.
@@ -16,15 +16,20 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from samenloop import __version__
 from samenloop.cli.options import Config, codec_of, hub_of
 from samenloop.errors import BadSettings, SamenloopError
 from samenloop.serving import LIVE_SECONDS, POLL_SECONDS, Health, Server
 from samenloop.settings import Hub
 from samenloop.supervisor import REFUSED
+
+if TYPE_CHECKING:
+    from samenloop.contract import Codec
+    from samenloop.logs import Logger
 
 Kind = Literal["source", "stream", "sink"]
 _LOOK_EVERY_SECONDS = 5.0
@@ -50,12 +55,11 @@ def source(*names: str, config: Config = None) -> int:
     _known(chosen, list(hub.sources), "sources of the settings")
     if len(chosen) > 1:
         return _apart("source", chosen, config)
-    with _process(hub, chosen[0], live_seconds=POLL_SECONDS) as life:
+    with _process(hub, chosen[0], "registry", "kafka", live_seconds=POLL_SECONDS) as life:
         from samenloop.source_pump import run_source
 
-        codec = codec_of(hub)
-        life.health.become_ready()
-        run_source(chosen[0], hub.sources[chosen[0]], hub, codec, _Turning(life))
+        codec, on_ready = _codec(hub, life), life.health.become_ready
+        run_source(chosen[0], hub.sources[chosen[0]], hub, codec, _Turning(life), on_ready=on_ready)
     return 0
 
 
@@ -80,8 +84,8 @@ def _view(name: str, config: Path | None) -> int:
     with suppress(OSError, AttributeError):
         os.nice(VIEW_NICENESS)
     hub = hub_of(config)
-    with _process(hub, name) as life:
-        view = plugins.load("views", name).from_hub(hub, codec_of(hub))
+    with _process(hub, name, "registry", "view") as life:
+        view = plugins.load("views", name).from_hub(hub, _codec(hub, life))
         metrics.start(processor=view.name)
         metrics.start(group=view.name)
         metrics.start(view=view.name)
@@ -103,13 +107,39 @@ def sink(*names: str, slot: Slot = "0", config: Config = None) -> int:
 def conservation(*, config: Config = None) -> int:
     """Count what came in and what became of it, from the topics: every hour, half an hour after its end.
 
-    Shows records that are not accounted for and dead letters that wait as metrics; joins no group, changes nothing.
+    Shows records that are not accounted for as metrics; joins no group, changes nothing.
     """
     hub = hub_of(config)
-    with _process(hub, "conservation", live_seconds=POLL_SECONDS) as life:
+    with _process(hub, "conservation", "registry", "kafka", live_seconds=POLL_SECONDS) as life:
         from samenloop.conservation_watch import run_watch
 
-        run_watch(hub, codec_of(hub), _Turning(life), on_ready=life.health.become_ready)
+        run_watch(hub, _codec(hub, life), _Turning(life), on_ready=life.health.become_ready)
+    return 0
+
+
+def lag_exporter(*, config: Config = None) -> int:
+    """Ask Kafka how far every group is, and show it as metrics, with the dead letters that wait.
+
+    Joins no group, changes nothing; goes on while Kafka or the registry is away.
+    """
+    hub = hub_of(config)
+    with _process(hub, "lag-exporter", "kafka", live_seconds=POLL_SECONDS) as life:
+        from samenloop.lag_exporter import run_lag_exporter
+
+        run_lag_exporter(hub, lambda: codec_of(hub), _Turning(life), on_ready=life.health.become_ready)
+    return 0
+
+
+def probe(*, config: Config = None) -> int:
+    """Send a synthetic plan the whole way again and again, and show how long each stage took, or that it was lost.
+
+    The plan is the hub's own and RESTRICTED: no partner ever sees it, and it leads to no finding.
+    """
+    hub = hub_of(config)
+    with _process(hub, "probe", "registry", "kafka", live_seconds=POLL_SECONDS) as life:
+        from samenloop.probe import run_probe
+
+        run_probe(hub, _codec(hub, life), _Turning(life), on_ready=life.health.become_ready)
     return 0
 
 
@@ -119,8 +149,15 @@ def edge(*, config: Config = None) -> int:
 
     hub = hub_of(config)
     serve = plugins.load("edge", "server")
-    with _process(hub, "edge") as life:
-        serve(hub, codec_of(hub), stop=life.stop, on_turn=life.health.turn, on_ready=life.health.become_ready)
+    with _process(hub, "edge", "registry", "topics") as life:
+
+        def on_awaited(why: str | None) -> None:
+            if why is None:
+                life.health.met("topics")
+            else:
+                life.health.lacks("topics", why)
+
+        serve(hub, _codec(hub, life), stop=life.stop, on_turn=life.health.turn, on_awaited=on_awaited)
     return 0
 
 
@@ -134,16 +171,28 @@ def _stages(kind: Literal["stream", "sink"], names: Sequence[str], slot: str, co
     _known(chosen, known, f"{group} and views" if kind == "stream" else group)
     if len(chosen) > 1:
         return _apart(kind, chosen, config, slot)
-    with _process(hub, chosen[0]) as life:
+    with _process(hub, chosen[0], "registry", "assignment") as life:
         from samenloop.kafka import run_stage
 
-        stage = plugins.load(group, chosen[0]).from_hub(hub, codec_of(hub))
+        health = life.health
+        stage = plugins.load(group, chosen[0]).from_hub(hub, _codec(hub, life))
         metrics.start(processor=stage.name)
         metrics.start(group=stage.name)
-        for topic in (stage.lead, *stage.follows, "dead-letters"):
-            metrics.start(topic=topic)
+        for topic in (stage.lead, *stage.follows):
+            metrics.DLQ_RECORDS_TOTAL.start(topic=topic)
+            metrics.SCHEMA_FALLBACK_TOTAL.start(topic=topic)
+            metrics.SCHEMA_ERRORS_TOTAL.start(topic=topic, operation="deserialize")
+        for topic in stage.writes:
+            metrics.PRODUCER_RECORDS_TOTAL.start(topic=topic)
+            metrics.SCHEMA_ERRORS_TOTAL.start(topic=topic, operation="serialize")
         run_stage(
-            stage, hub.kafka, slot=slot, stop=life.stop, on_turn=life.health.turn, on_ready=life.health.become_ready
+            stage,
+            hub.kafka,
+            slot=slot,
+            stop=life.stop,
+            on_turn=health.turn,
+            on_ready=health.become_ready,
+            on_rebuild=lambda: health.lacks("assignment", "the state of the partitions that are ours is being rebuilt"),
         )
     return 0
 
@@ -185,9 +234,18 @@ class _Turning(threading.Event):
         return self.is_set()
 
 
+def _codec(hub: Hub, life: _Life) -> Codec:
+    codec = codec_of(hub)
+    life.health.met("registry")
+    return codec
+
+
 @contextmanager
-def _process(hub: Hub, name: str, *, live_seconds: float = LIVE_SECONDS) -> Iterator[_Life]:
-    """Give this process a name in the logs, a port for metrics and health, and an orderly end on a signal."""
+def _process(hub: Hub, name: str, *needs: str, live_seconds: float = LIVE_SECONDS) -> Iterator[_Life]:
+    """Give this process a name in the logs, a port for metrics and health, and an orderly end on a signal.
+
+    *needs* are what it must have to be ready.
+    """
     from samenloop import logs
 
     faulthandler.enable()  # a crash in native code says where
@@ -196,9 +254,12 @@ def _process(hub: Hub, name: str, *, live_seconds: float = LIVE_SECONDS) -> Iter
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    health = Health(live_seconds)
+    health = Health(live_seconds, needs=needs)
     server = Server(hub.metrics.host, hub.metrics.port, health)
-    log.info("process.started", "The process has started.", address=server.address, python=sys.version.split()[0])
+    log.info("process.started", "The process has started.", address=server.address, python=sys.version.split()[0],
+             version=__version__)  # fmt: skip
+    log.info("settings.loaded", "These settings are not the defaults.", settings=_in_force(hub))
+    threading.Thread(target=_tell_stopping, args=(stop, log), name="stopping", daemon=True).start()
     health.when_ready(lambda: log.info("process.ready", "The process is ready.", address=server.address))
     try:
         yield _Life(stop, health)
@@ -208,3 +269,15 @@ def _process(hub: Hub, name: str, *, live_seconds: float = LIVE_SECONDS) -> Iter
     finally:
         log.info("process.stopped", "The process stops.")
         server.close()
+
+
+def _tell_stopping(stop: threading.Event, log: Logger) -> None:
+    """Not from the signal's handler, which may come in the middle of another line."""
+    stop.wait()
+    log.info("process.stopping", "The process was asked to stop, and finishes what it is at.")
+
+
+def _in_force(hub: Hub) -> dict[str, object]:
+    """Return what differs from the defaults; secrets are masked by type here and by name in the log."""
+    shown = hub.model_dump(mode="json", exclude_defaults=True, exclude={"sources"})
+    return shown | {"sources": sorted(hub.sources)}

@@ -18,7 +18,9 @@ from samenloop.cli.output import say, warn
 from samenloop.settings import Hub
 from samenloop.supervisor import Part, State, Status, Supervisor, stop_on_signals
 
-Kind = Literal["source", "stream", "sink", "edge", "conservation"]
+Kind = Literal["source", "stream", "sink", "edge", "conservation", "lag-exporter", "probe"]
+_UNHURRIED: tuple[Kind, ...] = ("lag-exporter", "probe")
+"""What only watches: nobody waits for it."""
 
 
 def up(*, local: bool = False, config: Config = None) -> int:
@@ -59,6 +61,10 @@ def parts_of(hub: Hub, config: Path | None) -> list[Part]:
     if "edge" in hub.model_fields_set:
         names.append(("edge", ""))
     names.append(("conservation", ""))
+    if hub.lag_exporter.enabled:
+        names.append(("lag-exporter", ""))
+    if hub.probe.enabled:
+        names.append(("probe", ""))
     ports = [hub.metrics.port + index if hub.metrics.port else 0 for index in range(len(names))]
     return [
         part(kind, name, config, env={"SAMENLOOP_METRICS__PORT": str(port)})
@@ -83,7 +89,7 @@ def part(
     command = [sys.executable, "-m", "samenloop.cli", "run", kind, *([name] if name else [])]
     command += ["--config", str(config)] if config else []
     command += ["--slot", slot] if kind in ("stream", "sink") else []
-    vital = not (kind == "stream" and name in plugins.names("views"))
+    vital = kind not in _UNHURRIED and not (kind == "stream" and name in plugins.names("views"))
     return Part(f"{kind} {name}".strip(), command, {**(env or {}), "SAMENLOOP_LOGS__FORM": "json"}, vital=vital)
 
 

@@ -18,6 +18,7 @@ from samenloop.kafka.groups import group_lag
 from samenloop.kafka.tail import Tail
 from samenloop.localday import local_day
 from samenloop.model import Alert, DeliveryReceipt, Finding, FindingStatus, Outcome, Plan, PollOutcome, SourcePoll
+from samenloop.probe import probe_id
 from samenloop.settings import Hub
 from samenloop.stage import Record
 
@@ -81,6 +82,7 @@ class Watch:
     def __init__(self, hub: Hub, codec: Codec) -> None:
         self.view = View()
         self._hub, self._codec = hub, codec
+        self._probe = probe_id(hub.hub.oin)
         self._tail = Tail(hub.kafka, WATCHED)
         self._next: dict[tuple[str, int], int] = {}
         self._heard_at = time.monotonic()
@@ -120,6 +122,8 @@ class Watch:
         return all((lag.committed or 0) >= self._next.get((lag.topic, lag.partition), 0) for lag in lags)
 
     def _take(self, record: Record) -> None:
+        if record.key == self._probe:
+            return  # the hub's own, which nobody is told of
         view = self.view
         value: Any = None if record.value is None else self._codec.decode(record.topic, record.value, record.headers)
         match record.topic:

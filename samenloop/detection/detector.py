@@ -40,6 +40,8 @@ class Detector:
         self.today: date | None = None
         self.plans = PlanTable()
         self.kernel = Kernel(rules.reach_m, rules.reach_days)
+        self.kept = 0
+        """Pairs found in reach of each other so far."""
         self.rejected: list[tuple[str, Reject]] = []
         """Plans whose geometry cannot be read, for the caller to take: they count as without geometry."""
         self._rules = rules
@@ -189,6 +191,7 @@ class Detector:
         same = self._rules.rules.clash.include_same_owner
         groups = self.plans.groups(slots, skip_same_owner=not same)
         found = self.kernel.apply(slots, shapes, start, end, groups)
+        self.kept += len(found.started) + len(found.kept)
         return np.concatenate([found.ended, found.started, found.kept])
 
     def _slots_that_move(self, before: date | None, today: date) -> Slots:

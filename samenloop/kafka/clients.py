@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import logging
 from typing import Any
+from weakref import WeakValueDictionary
 
 from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient
 
+from samenloop import metrics
 from samenloop.settings import Kafka
 
 MAX_RECORD_BYTES = 1_000_000
@@ -23,6 +25,7 @@ _COMMON: dict[str, Any] = {
     "socket.connection.setup.timeout.ms": 5000,
     "topic.metadata.refresh.interval.ms": 30_000,
 }
+_QUEUE_RECORDS = 100_000
 _PRODUCER: dict[str, Any] = {
     "partitioner": "murmur2_random",  # the default agrees with Java's on a fifth of the keys
     "enable.idempotence": True,
@@ -30,6 +33,7 @@ _PRODUCER: dict[str, Any] = {
     "compression.type": "lz4",
     "linger.ms": 5,
     "message.max.bytes": MAX_RECORD_BYTES,
+    "queue.buffering.max.messages": _QUEUE_RECORDS,
     "queue.buffering.max.kbytes": 131_072,
     "delivery.timeout.ms": 120_000,
 }
@@ -52,22 +56,19 @@ _MEMBER: dict[str, Any] = {
 def transactional_producer(kafka: Kafka, transactional_id: str) -> Producer:
     """Return a producer with a stable id: its successor ends what it left open."""
     timeout_ms = kafka.transaction_timeout_seconds * 1000
-    return Producer(
-        {
-            **_connection(kafka, transactional_id),
-            **_PRODUCER,
-            "delivery.timeout.ms": timeout_ms,
-            "transactional.id": transactional_id,
-            "transaction.timeout.ms": timeout_ms,
-        },
-        logger=_logger(),
-    )
+    settings = {
+        **_PRODUCER,
+        "delivery.timeout.ms": timeout_ms,
+        "transactional.id": transactional_id,
+        "transaction.timeout.ms": timeout_ms,
+    }
+    return _producer(kafka, transactional_id, settings)
 
 
 def plain_producer(kafka: Kafka, *, give_up_seconds: float = 120.0) -> Producer:
     """Return an idempotent producer without transactions, which gives a record up after so long."""
     settings = {**_PRODUCER, "delivery.timeout.ms": int(give_up_seconds * 1000)}
-    return Producer({**_connection(kafka, f"{kafka.prefix}publish"), **settings}, logger=_logger())
+    return _producer(kafka, f"{kafka.prefix}publish", settings)
 
 
 def member(kafka: Kafka, group: str, client_id: str) -> Consumer:
@@ -77,10 +78,13 @@ def member(kafka: Kafka, group: str, client_id: str) -> Consumer:
     return Consumer(settings, logger=_logger())
 
 
-def reader(kafka: Kafka, *, committed_only: bool = True, fetch_wait_ms: int = 10) -> Consumer:
+def reader(
+    kafka: Kafka, *, committed_only: bool = True, fetch_wait_ms: int = 10, fetch_bytes: int = 1_048_576
+) -> Consumer:
     """Return a consumer that joins no group, starts at the beginning and says when it is at the end.
 
-    The end of a partition is told when a fetch comes back empty, after *fetch_wait_ms*.
+    The end of a partition is told when a fetch comes back empty, after *fetch_wait_ms*. A fetch brings *fetch_bytes*
+    of a partition at most, and one batch at least.
     """
     settings = {
         **_connection(kafka, f"{kafka.prefix}reader"),
@@ -89,6 +93,7 @@ def reader(kafka: Kafka, *, committed_only: bool = True, fetch_wait_ms: int = 10
         "auto.offset.reset": "earliest",
         "enable.partition.eof": True,
         "fetch.wait.max.ms": fetch_wait_ms,
+        "fetch.message.max.bytes": fetch_bytes,
         "queued.max.messages.kbytes": 65_536,
     }
     if not committed_only:
@@ -110,6 +115,27 @@ def onlooker(kafka: Kafka, group: str) -> Consumer:
 def administrator(kafka: Kafka) -> AdminClient:
     """Return a client for topics, groups and log ends."""
     return AdminClient(_connection(kafka, f"{kafka.prefix}admin"), logger=_logger())
+
+
+class _Producer(Producer):
+    """A producer that can be referred to weakly."""
+
+
+_producers: WeakValueDictionary[str, _Producer] = WeakValueDictionary()
+
+
+def _producer(kafka: Kafka, client_id: str, settings: dict[str, Any]) -> Producer:
+    producer = _Producer({**_connection(kafka, client_id), **settings}, logger=_logger())
+    _producers[client_id.removeprefix(kafka.prefix)] = producer
+    return producer
+
+
+def _show_queues() -> None:
+    for client, producer in list(_producers.items()):
+        metrics.PRODUCER_QUEUE_RATIO.labels(client=client).set(len(producer) / _QUEUE_RECORDS)
+
+
+metrics.at_scrape(_show_queues)
 
 
 def _connection(kafka: Kafka, client_id: str) -> dict[str, Any]:

@@ -53,17 +53,19 @@ def run_stage(
     stop: threading.Event,
     on_turn: Callable[[], object] | None = None,
     on_ready: Callable[[], object] | None = None,
+    on_rebuild: Callable[[], object] | None = None,
 ) -> None:
     """Run *stage* until *stop* is set; then finish the transaction at hand and leave the group.
 
     *slot* is the stable name of this worker among those of the stage. *on_turn* is called at every turn, *on_ready*
-    when the group has said which partitions are ours (none: standing by). Raises Retry when the stage does, or Kafka
-    at the start; ends the process with a code of `samenloop.kafka.exits` whenever the outcome of something is in doubt.
+    when the group has said which partitions are ours (none: standing by), *on_rebuild* before their state is rebuilt.
+    Raises Retry when the stage does, or Kafka at the start; ends the process with a code of `samenloop.kafka.exits`
+    whenever the outcome of something is in doubt.
     """
     with Heart(stage.name, kafka.watchdog_seconds) as heart:
         loop = _Loop(stage, kafka, slot, heart)
         try:
-            loop.start(on_ready or bool)
+            loop.start(on_ready or bool, on_rebuild or bool)
             while not stop.is_set():
                 loop.turn()
                 if on_turn is not None:
@@ -85,10 +87,11 @@ class _Loop:
         self._positions = Positions(kafka.prefix)
         self._pending: list[Output] = []
         self._on_ready: Callable[[], object] = bool
+        self._on_rebuild: Callable[[], object] = bool
 
-    def start(self, on_ready: Callable[[], object]) -> None:
+    def start(self, on_ready: Callable[[], object], on_rebuild: Callable[[], object]) -> None:
         """Take the slot *before* joining the group: a predecessor's open transaction would block the positions."""
-        self._on_ready = on_ready
+        self._on_ready, self._on_rebuild = on_ready, on_rebuild
         gc.set_threshold(*_SELDOM)
         self._transactions.init(self._heart.beat)
         lead = topic_on_wire(self._kafka.prefix, self._stage.lead)
@@ -159,6 +162,7 @@ class _Loop:
         began = time.monotonic()
         self._heart.beat(ASSIGN_SECONDS)
         if partitions:
+            self._on_rebuild()
             inputs = partitions + (self._followed() if any(p.partition == 0 for p in partitions) else [])
             offsets = self._committed(consumer, inputs)
             committed = self._positions.begin(offsets)
@@ -193,7 +197,10 @@ class _Loop:
         def alive() -> None:
             self._heart.beat(ASSIGN_SECONDS)
 
-        with TopicReader(self._kafka, patience_seconds=ASSIGN_SECONDS, alive=alive) as reader:
+        def remaining(topic: str, records: int) -> None:
+            metrics.TABLE_RECOVERY_REMAINING_RECORDS.labels(table=topic).set(records)
+
+        with TopicReader(self._kafka, patience_seconds=ASSIGN_SECONDS, alive=alive, remaining=remaining) as reader:
             return self._stage.assign(Given(partitions, committed, reader))
 
     def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:

@@ -31,7 +31,7 @@ from samenloop.stage import Record
 
 _OffsetSpec: Any = OffsetSpec  # its methods have no types
 _ASK_SECONDS = 10.0
-_NO_LEADER_YET = {
+NO_LEADER_YET = {
     KafkaError.NOT_LEADER_FOR_PARTITION,
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.UNKNOWN_TOPIC_OR_PART,
@@ -64,7 +64,8 @@ def read_topic(
 class TopicReader:
     """Reads any number of topics, one after the other, with one connection; a context manager.
 
-    *alive* is called at every sign of progress. *patience_seconds* is how long none is awaited.
+    *alive* is called at every sign of progress. *patience_seconds* is how long none is awaited. *remaining* is told how
+    many offsets of a topic (catalogue name) are left, at every sign of progress and at the end.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class TopicReader:
         committed_only: bool = True,
         patience_seconds: float = 30.0,
         alive: Callable[[], object] = bool,
+        remaining: Callable[[str, int], object] | None = None,
     ) -> None:
         self._kafka = kafka
         self._consumer: Consumer = clients.reader(kafka, committed_only=committed_only)
@@ -81,6 +83,7 @@ class TopicReader:
         self._topics = Topics(kafka.prefix)
         self._patience = patience_seconds
         self._alive = alive
+        self._remaining = remaining
 
     def __enter__(self) -> TopicReader:
         return self
@@ -106,7 +109,7 @@ class TopicReader:
         begin = [TopicPartition(full_name, n, (starts or {}).get(n, OFFSET_BEGINNING)) for n in left]
         self._consumer.assign(begin)
         try:
-            yield from self._until(left, full_name)
+            yield from self._until(left, full_name, topic)
         finally:
             self._consumer.unassign()
 
@@ -120,7 +123,11 @@ class TopicReader:
         ends = log_ends(self._admin, asked)
         return {number: offset if offset >= 0 else ends[number] for number, offset in found.items()}
 
-    def _until(self, left: dict[int, int], full_name: str) -> Iterator[Record]:
+    def _offsets_left(self, left: Mapping[int, int], full_name: str) -> int:
+        at = self._consumer.position([TopicPartition(full_name, number) for number in left]) if left else ()
+        return sum(max(left[place.partition] - max(place.offset, 0), 0) for place in at)
+
+    def _until(self, left: dict[int, int], full_name: str, topic: str) -> Iterator[Record]:
         """*left* is emptied as partitions reach their ends."""
         record = self._topics.record
         progress = time.monotonic()
@@ -141,6 +148,8 @@ class TopicReader:
                         del left[number]
                     else:
                         yield record(message)
+            if self._remaining is not None and messages:
+                self._remaining(topic, self._offsets_left(left, full_name))
 
 
 def _at_end(message: Message, left: dict[int, int]) -> None:
@@ -181,7 +190,7 @@ def _offsets(
             )
             return {partition.partition: future.result(_ASK_SECONDS).offset for partition, future in asked.items()}
         except (KafkaException, TimeoutError) as error:
-            young = isinstance(error, KafkaException) and error.args[0].code() in _NO_LEADER_YET
+            young = isinstance(error, KafkaException) and error.args[0].code() in NO_LEADER_YET
             if not young or time.monotonic() > until:
                 raise Retry("kafka.unavailable", f"the ends of a topic could not be read: {error}") from error
             time.sleep(0.2)

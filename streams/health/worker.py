@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
@@ -178,6 +179,9 @@ class Worker:
     def _show(self) -> None:
         metrics.TABLE_KEYS.labels(table="health-accounts").set(len(self._view.accounts))
         metrics.TABLE_KEYS.labels(table="health-letters").set(sum(1 for _ in list(self._view.letters.items())))
+        if self._health.hub.views.store == "rocksdb":
+            folder = Path(str(self._application.app.conf.datadir))
+            metrics.TABLE_SIZE_BYTES.labels(table="health").set(sum(p.stat().st_size for p in folder.rglob("*.sst")))
 
     async def _end(self, starting: asyncio.Future[None]) -> None:
         """Stop Faust; what does not end in time is left to the end of the process."""

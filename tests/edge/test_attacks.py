@@ -458,7 +458,7 @@ def test_a_master_key_that_cannot_be_used(tmp_path: Path, content: bytes | None,
     hub = Hub(delivery=Delivery(master_key_file=path))
 
     with pytest.raises(BadSettings, match=words) as refused:
-        serve(hub, Codec.offline(), stop=threading.Event(), on_turn=lambda: None, on_ready=lambda: None)
+        serve(hub, Codec.offline(), stop=threading.Event(), on_turn=lambda: None, on_awaited=lambda _: None)
     assert "delivery.master_key_file" in str(refused.value)
 
 

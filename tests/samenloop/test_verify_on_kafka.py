@@ -18,7 +18,7 @@ from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 from samenloop import clock, geometry, metrics, model
 from samenloop.cli.tree import run
 from samenloop.conservation import Account
-from samenloop.conservation_watch import Hours, Letters
+from samenloop.conservation_watch import Hours
 from samenloop.content_hash import content_hash
 from samenloop.contract import Codec, Envelope, dead_letter
 from samenloop.identity import change_event_id, plan_id, system_oin, uuid_of
@@ -26,6 +26,7 @@ from samenloop.kafka import clients, publish, read_topic
 from samenloop.kafka.names import group_on_wire, topic_on_wire
 from samenloop.kafka.window import Window
 from samenloop.letters import letter_output
+from samenloop.letters_watch import Letters
 from samenloop.localstack import LocalStack
 from samenloop.reconcile import Reconciler
 from samenloop.settings import Hub, load_hub

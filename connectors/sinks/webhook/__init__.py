@@ -52,6 +52,7 @@ class Webhook:
     name = "webhook"
     lead = "alerts"
     follows: Sequence[str] = ()
+    writes: Sequence[str] = ("receipts", "subscriptions", "dead-letters")
 
     def __init__(
         self,
@@ -73,6 +74,8 @@ class Webhook:
         self._flying: dict[Attempt, Delivery] = {}
         self._out: list[Output] = []
         self._turns = 0
+        self._uncounted = metrics.AfterCommit()
+        metrics.DELIVERY_LATENCY_SECONDS.start(pipeline="alerts", channel=reporting.CHANNEL)
         metrics.at_scrape(lambda: reporting.pending(self._lanes, self._reach))
 
     @classmethod
@@ -108,15 +111,19 @@ class Webhook:
 
     def process(self, batch: Sequence[Record], now: datetime) -> Sequence[Output]:
         """Take new alerts; one that cannot be read becomes a dead letter."""
+        self._uncounted.now()
         for record in batch:
             try:
-                self._take(record, now)
+                outcome = "emitted" if self._take(record, now) else "duplicate"
             except Reject as error:
+                outcome = "dead_lettered"
                 self._set_aside(contract.rejected(record, error, stage=self.name, now=now))
+            self._uncounted.add(metrics.PROCESSOR_EVENTS_TOTAL.labels(processor=self.name, outcome=outcome).inc)
         return self._said()
 
     def idle(self, now: datetime) -> Sequence[Output]:
         """Take the answers that came, start what is due."""
+        self._uncounted.now()
         self._reach.poll()
         for attempt, answer in self._sender.answers():
             delivery = self._flying.pop(attempt, None)
@@ -141,15 +148,16 @@ class Webhook:
         said, self._out = self._out, []
         return said
 
-    def _take(self, record: Record, now: datetime) -> None:
+    def _take(self, record: Record, now: datetime) -> bool:
+        """Take an alert; False when it was ended before, or there is none."""
         if record.value is None:
-            return
+            return False
         label = read_envelope(record.headers).classification
         alert = self._codec.decode(record.topic, record.value, record.headers)
         history = self._history[record.partition].get(alert.id, History())
         offered = contract.attempt_of(record.headers)
         if history.finals >= offered:
-            return
+            return False
         if offered > 1:
             alert = replace(alert, mode=Mode.REPLAY)  # an operator offers it again: no news, and no measure of our pace
         due = history.next_at or alert.due_at + timedelta(seconds=self._settings.retry_seconds[0])
@@ -167,6 +175,7 @@ class Webhook:
         replaced = lane.push(delivery, now)
         if replaced is not None:
             self._final(replaced, Verdict(Outcome.EXPIRED, "replaced"), now, now)
+        return True
 
     def _start(self, subscription_id: UUID, now: datetime) -> None:
         """Start what is due of one subscription, as far as there is room."""
@@ -221,12 +230,14 @@ class Webhook:
             waits=self._settings.retry_seconds,
             now=now,
         )
+        was_failing = lane.failing
         if answer.status is not None and answer.status < 300:
             lane.recovered(now)
         elif verdict.patience:
             lane.patience_until = now + timedelta(seconds=verdict.wait_seconds or 0)
         elif meaning(answer) is Says.LATER:
             lane.failures += 1
+        reporting.turned(self._partner(delivery), delivery.alert, was=was_failing, now=lane.failing)
         if not verdict.final and lane.replaced(delivery):
             verdict = Verdict(Outcome.EXPIRED, "replaced")
         if verdict.final:
@@ -242,6 +253,8 @@ class Webhook:
         delivery.refusals += refused(answer.status, answer.problem)
         delivery.transient = verdict.transient
         spread = self._dice.uniform(0 if verdict.patience else -JITTER, JITTER)
+        if delivery.tries == 1 and verdict.counts:
+            reporting.retried(self._partner(delivery), delivery.alert, verdict.problem)
         lane.again(delivery, now + timedelta(seconds=(verdict.wait_seconds or 0) * (1 + spread)))
         self._receipt(delivery, verdict, at, answer=answer)
 
@@ -261,7 +274,7 @@ class Webhook:
         """Write the one final receipt of an alert, and what follows from it."""
         receipt = self._receipt(delivery, verdict, at, answer=answer)
         del self._pending[delivery.record.partition][delivery.record.offset]
-        reporting.finished(receipt, delivery.alert, now)
+        self._uncounted.add(lambda: reporting.finished(receipt, delivery.alert, now))
         if verdict.outcome in (Outcome.REFUSED, Outcome.GIVEN_UP):
             letter = contract.dead_letter(
                 delivery.record,
@@ -280,7 +293,8 @@ class Webhook:
 
     def _set_aside(self, letter: DeadLetter) -> None:
         self._out.append(letter_output(self._codec, self._source, letter))
-        metrics.DLQ_RECORDS_TOTAL.labels(topic=self.lead, reason=letter.reason.value).inc()
+        count = metrics.DLQ_RECORDS_TOTAL.labels(topic=self.lead, reason=letter.reason.value)
+        self._uncounted.add(count.inc)
 
     def _receipt(
         self, delivery: Delivery, verdict: Verdict, at: datetime, *, answer: Answer | None = None

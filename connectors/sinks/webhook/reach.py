@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
 
-from samenloop import visibility
+from samenloop import metrics, visibility
 from samenloop.contract import Codec
 from samenloop.errors import Reject
 from samenloop.logs import get_logger
@@ -64,11 +64,18 @@ class Reach:
         """Return a subscription as it stands."""
         return self._subscriptions.get(subscription_id)
 
+    def partners(self) -> set[str]:
+        """Return who is told over HTTP, or would be."""
+        told = (one for one in list(self._subscriptions.values()) if one.status is not SubscriptionStatus.ENDED)
+        return {one.subscriber_oin for one in told if one.protocol is Channel.HTTP}
+
     def put(self, subscription: Subscription) -> None:
         """Take over a subscription that is newer than ours."""
         before = self._subscriptions.get(subscription.id)
         if before is None or before.revision < subscription.revision:
             self._subscriptions[subscription.id] = subscription
+            if subscription.protocol is Channel.HTTP:
+                metrics.start(partner=subscription.subscriber_oin, channel="webhook")
 
     def leave(self, alert: Alert, label: str) -> Leave:
         """Say what may be done with an alert whose content is classified as *label*.

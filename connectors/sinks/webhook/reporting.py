@@ -65,17 +65,34 @@ def finished(receipt: DeliveryReceipt, alert: Alert, now: datetime) -> None:
         )
 
 
-def circuit(partner: str, lane: Lane) -> None:
-    """Show whether a partner seems to be down: open, or half open while one attempt probes."""
-    state = "closed" if not lane.failing else "half_open" if lane.in_flight else "open"
-    for name in _STATES:
-        metrics.SINK_CIRCUIT_STATE.labels(partner=partner, state=name).set(name == state)
+def retried(partner: str, alert: Alert, problem: str | None) -> None:
+    """Say that an alert was not taken at first; what comes of the other attempts stands in the receipts."""
+    log.warning("delivery.retry", "An alert was not taken and is tried again.", partner=partner,
+                subscription=str(alert.subscription_id), alert=str(alert.id), problem=problem)  # fmt: skip
+
+
+def turned(partner: str, alert: Alert, *, was: bool, now: bool) -> None:
+    """Say that a partner seems to be down, or takes alerts again."""
+    if now and not was:
+        log.warning("circuit.opened", "A partner does not take alerts; it is tried with one at a time.",
+                    partner=partner, subscription=str(alert.subscription_id))  # fmt: skip
+    elif was and not now:
+        log.warning("circuit.closed", "A partner takes alerts again; what waited goes out.",
+                    partner=partner, subscription=str(alert.subscription_id))  # fmt: skip
+
+
+def _state(lane: Lane) -> str:
+    """A partner seems to be down: open, or half open while one attempt probes."""
+    return "closed" if not lane.failing else "half_open" if lane.in_flight else "open"
 
 
 def pending(lanes: Mapping[UUID, Lane], reach: Reach) -> None:
-    """Show what waits, by partner; asked at each scrape, from another thread than the one that works."""
-    counts: dict[str, int] = {}
-    oldest: dict[str, float] = {}
+    """Show what waits, by partner; asked at each scrape, from another thread than the one that works.
+
+    The circuit of a partner is the worst of its subscriptions'.
+    """
+    partners = reach.partners()
+    counts, oldest, states = dict.fromkeys(partners, 0), dict.fromkeys(partners, 0.0), dict.fromkeys(partners, "closed")
     for subscription_id, lane in list(lanes.items()):
         subscription = reach.subscription(subscription_id)
         if subscription is None:
@@ -84,8 +101,11 @@ def pending(lanes: Mapping[UUID, Lane], reach: Reach) -> None:
         counts[partner] = counts.get(partner, 0) + lane.waiting
         since = lane.waiting_since
         if since is not None:
-            oldest[partner] = min(oldest.get(partner, since.timestamp()), since.timestamp())
-        circuit(partner, lane)
+            oldest[partner] = min(oldest.get(partner) or since.timestamp(), since.timestamp())
+        states[partner] = max(states.get(partner, "closed"), _state(lane), key=_STATES.index)
     for partner, count in counts.items():
         metrics.SINK_PENDING_DELIVERIES.labels(partner=partner).set(count)
         metrics.SINK_OLDEST_PENDING_TIMESTAMP_SECONDS.labels(partner=partner).set(oldest.get(partner, 0.0))
+        for state in _STATES:
+            current = states.get(partner, "closed")
+            metrics.SINK_CIRCUIT_STATE.labels(partner=partner, state=state).set(state == current)

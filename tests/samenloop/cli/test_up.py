@@ -33,7 +33,7 @@ visibility: PARTNERS
 """
 PARTS = {
     "stream consolidate", "stream detect", "stream notify", "stream health", "sink webhook", "source town",
-    "conservation",
+    "conservation", "lag-exporter", "probe",
 }  # fmt: skip
 
 
@@ -88,7 +88,9 @@ class Up:
 
     def addresses(self) -> dict[str, str]:
         """Return where every part that is ready serves."""
-        found = re.findall(r'^([a-z ]+?) *\| .*"event":"process.ready".*"address":"([^"]+)"', self.said(), re.MULTILINE)
+        found = re.findall(
+            r'^([a-z -]+?) *\| .*"event":"process.ready".*"address":"([^"]+)"', self.said(), re.MULTILINE
+        )
         return dict(found)
 
     def children(self) -> list[int]:
