@@ -16,10 +16,12 @@ from samenloop.localstack.prometheus import Prometheus, program
 from tests.deploy.promql import ask
 
 pytestmark = pytest.mark.timeout(450)
+OF_ANOTHER_DAY = "samenloop-sources / Publication to hub, p90:"
+"""The demonstration plays in a year of its own, so nothing in it was published before it came; the drills show it."""
 
 
 class Past(NamedTuple):
-    """A Prometheus over what was scraped, and when that ended (seconds)."""
+    """A Prometheus over what was scraped, and when the last process began to end (seconds)."""
 
     url: str
     end: float
@@ -34,8 +36,10 @@ def past(played_demo: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     folder: Path = tmp_path_factory.mktemp("past")
     shutil.copytree(played_demo.folder / "prometheus" / "data", folder / "data")
     with Prometheus(binary, folder) as prometheus:
-        status = ask(prometheus.url, "status/tsdb")
-        yield Past(prometheus.url, status["headStats"]["maxTime"] / 1000)
+        last = ask(prometheus.url, "status/tsdb")["headStats"]["maxTime"] / 1000
+        span = {"start": last - 120, "end": last, "step": 1}
+        (whole,) = ask(prometheus.url, "query_range", query="sum(up) == count(up)", **span)["result"]
+        yield Past(prometheus.url, float(whole["values"][-1][0]))
 
 
 def asked(target: dict[str, Any]) -> str:
@@ -69,12 +73,13 @@ def test_no_query_errs_and_none_is_empty(past: Past) -> None:
                 if any(wanted - row["metric"].keys() for row in found):
                     nameless.append(f"{path.stem} / {panel['title']}: {target['legendFormat']}")
 
-    assert empty == []
+    assert [line for line in empty if not line.startswith(OF_ANOTHER_DAY)] == []
     assert nameless == []
 
 
-def test_recording_rules_were_worked_out(past: Past) -> None:
-    """The rules run in the demonstration as they will run for an operator; only the watchdog fires in the end."""
-    found = ask(past.url, "query", query='ALERTS{alertstate="firing",severity="critical"}', time=past.end)
+def test_nothing_critical_fires_on_a_hub_that_works(past: Past) -> None:
+    """The rules are judged in the demonstration as they will be for an operator: nobody is woken, the watchdog barks."""
+    found = ask(past.url, "query", query='ALERTS{alertstate="firing"}', time=past.end)["result"]
+    firing = {row["metric"]["alertname"] for row in found if row["metric"]["severity"] != "warning"}
 
-    assert [row["metric"] for row in found["result"]] == []
+    assert firing == {"SamenloopWatchdog"}
