@@ -77,7 +77,7 @@ def metrics() -> str:
         "# Metrics",
         "",
         NOTE,
-        "Every process serves `/metrics`, `/live` and `/ready` on its own port (`metrics.host`, `metrics.port`).",
+        "Every process serves `/metrics` on its own port ([what to scrape](../operators/monitoring.md)).",
         "Instants are given, not ages: compute the age where you ask, so that a stuck process keeps ageing. A label is",
         "a closed set or takes at most as many values as its bound; what does not fit becomes `other`, which",
         "`samenloop_label_overflow_total` counts.",

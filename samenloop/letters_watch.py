@@ -15,9 +15,11 @@ from uuid import UUID
 from samenloop import clock, dead_letters, metrics
 from samenloop.contract import Codec
 from samenloop.errors import Reject
+from samenloop.logs import get_logger
 from samenloop.model import DeadLetterState, DeadLetterStatus
 from samenloop.stage import Record
 
+_log = get_logger("lag-exporter")
 _OUTCOMES = {
     DeadLetterStatus.TAKEN: "ok",
     DeadLetterStatus.FAILED_AGAIN: "failed_again",
@@ -83,6 +85,8 @@ class Letters:
         outcome = _OUTCOMES.get(state.status)
         if outcome and row and state.at >= self._since:
             metrics.DLQ_REPLAYED_TOTAL.labels(topic=row.origin, outcome=outcome).inc()
+            _log.info("dlq.replayed", "A dead letter was dealt with.", letter=str(state.letter_id), outcome=outcome,
+                      origin=row.origin)  # fmt: skip
 
     def _close(self, letter_id: UUID) -> None:
         self._closed.add(letter_id)

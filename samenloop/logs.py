@@ -29,6 +29,8 @@ MASK = "***"
 _SAME_WORDS_SECONDS, _MOST_WORDS = 10.0, 1000
 _SECRET_KEY = re.compile(r"secret|passw|token|authorization|api_?key|master_?key|signature|credential", re.IGNORECASE)
 _SECRET_TEXT = re.compile(r"whsec_[A-Za-z0-9+/=_-]+|(?<=://)[^/@\s]+(?=@)|(?<=\?)[^\s\"']+(?=[\s\"']|$)|Bearer \S+")
+_KNOWN = ("trace_id", "span_id", "plan_id", "event_id", "partner", "source", "code")
+"""Fields with one meaning everywhere, ahead of others; `trace_id` and `span_id` are those of W3C and nothing else."""
 _LEVELS = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40}
 
 
@@ -143,6 +145,7 @@ def _masked(value: Any) -> Any:
 
 def _ordered(event: Event) -> dict[str, Any]:
     head = {key: event.pop(key, None) for key in ("level", "event", "message")}
+    head |= {key: event.pop(key) for key in _KNOWN if event.get(key) is not None}
     at = clock.now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return {"at": at, **head, **{key: value for key, value in event.items() if value is not None}}
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
 
@@ -25,6 +25,18 @@ OK, NOT_YET = "ok", "not yet"
 LIVE_SECONDS = 30.0
 POLL_SECONDS = 900.0
 """How long one poll of a source may take: a slow server, a large export."""
+
+_REGISTRY = {"registry": "the registry was reached at the start, and knows every schema"}
+NEEDS: Mapping[str, Mapping[str, str]] = {
+    "source": _REGISTRY | {"kafka": "Kafka gave the source its slot: it may write"},
+    "stage": _REGISTRY | {"assignment": "Kafka gave it partitions and their state is rebuilt, or it stands by"},
+    "view": _REGISTRY | {"view": "it has recounted and speaks, or it stands by"},
+    "edge": _REGISTRY | {"topics": "Kafka answers, keys and subscriptions are read, the read model has caught up"},
+    "conservation": _REGISTRY | {"kafka": "the last day was read and judged"},
+    "lag-exporter": {"kafka": "Kafka answered every question once"},
+    "probe": _REGISTRY | {"kafka": "Kafka took a probe"},
+}
+"""What each kind of process must have to be ready: the checks of `/health/ready`, and what is good about them."""
 
 
 class Health:

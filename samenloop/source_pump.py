@@ -87,10 +87,19 @@ def run_source(
         except Retry as error:
             failures += 1
             wait = _wait(error, failures, source.poll_every_seconds)
-            _log.warning(
-                "source.poll_failed", "The poll failed and is tried again.", **_fields(name, error), wait_seconds=wait
-            )
+            _tell_failed(name, error, wait)
             stop.wait(wait)
+
+
+def _tell_failed(name: str, error: Retry, wait_seconds: float) -> None:
+    fields = {"source": name, "code": error.code, "detail": error.detail, "wait_seconds": wait_seconds}
+    match error.code:
+        case "auth":
+            _log.error("source.auth_failed", "A source refuses our credentials; it is tried again.", **fields)
+        case "rate-limited":
+            _log.warning("source.rate_limited", "A source asks for patience; it is asked again later.", **fields)
+        case _:
+            _log.warning("source.poll_failed", "The poll failed and is tried again.", **fields)
 
 
 def open_source(source: settings.Source, hub: settings.Hub) -> Source[Raw]:
@@ -193,6 +202,10 @@ class Pump:
 
     def _write(self, page: Page, snapshot: Snapshot, found: Diff, started: datetime) -> None:
         """Write a snapshot's effects in chunks; the last one carries letters, cursor and account."""
+        first = self.memory.snapshot_id is None
+        if first:
+            _log.info("backfill.started", "A source is read for the first time.", **self._of(page),
+                      records=found.counts.read)  # fmt: skip
         chunks = list(_chunks(found.effects, max(1, self.hub.kafka.batch_records // 2)))
         for chunk in chunks[:-1]:
             with self.writer.transaction():
@@ -215,6 +228,8 @@ class Pump:
             letters=letters,
         )
         self.memory = apply(self.memory, last)
+        if first:
+            _log.info("backfill.finished", "All of a source's first delivery is on Kafka.", **self._of(page))
         self._tell(page, snapshot, found, letters)
 
     def _account(
@@ -284,7 +299,7 @@ class Pump:
         for letter in letters:
             self.letters.add(letter.id)
             _log.warning(
-                "source.record_rejected",
+                "record.rejected",
                 "A record is set aside.",
                 source=self.name,
                 code=letter.code,
@@ -338,10 +353,6 @@ def _wait(error: Retry, failures: int, poll_every_seconds: float) -> float:
         return min(max(error.after_seconds, 1.0), LONGEST_WAIT_SECONDS * 24)
     backed_off = FIRST_WAIT_SECONDS * 2 ** min(failures - 1, 12)
     return float(min(backed_off, max(poll_every_seconds, 1.0), LONGEST_WAIT_SECONDS))
-
-
-def _fields(name: str, error: Retry) -> dict[str, str]:
-    return {"source": name, "code": error.code, "detail": error.detail}
 
 
 def _words(error: Reject | Held) -> dict[str, str]:

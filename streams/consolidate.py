@@ -20,6 +20,7 @@ from samenloop import contract, metrics
 from samenloop.consolidate import Known, Ruling, accept, check, claim_of, judge
 from samenloop.content_hash import content_hash
 from samenloop.contract import Codec, Envelope, cloudevents, read_envelope
+from samenloop.contract.codec import tell_unreadable
 from samenloop.contract.splice import UNREAD, PlanSplicer, ReadChange
 from samenloop.errors import Reject
 from samenloop.identity import system_urn, uuid_text
@@ -123,6 +124,7 @@ class Consolidate:
                 raise Reject("record.null", "a change is never a null value")
             return read_envelope(record.headers), self._splicer.read_change(record.value, record.headers)
         except Reject as error:
+            tell_unreadable(record.topic, error)
             return error
 
     def _take(self, record: Record, envelope: Envelope, read: ReadChange, now: datetime, out: list[Output]) -> None:
@@ -244,8 +246,15 @@ class Consolidate:
         letter = contract.rejected(record, error, stage=self.name, now=now)
         self._outcomes["dead_lettered"] += 1
         self._letters[record.topic, letter.reason.value] += 1
-        log.warning("record.rejected", "A change was set aside.", code=error.code, detail=error.detail,
-                    topic=record.topic, partition=record.partition, offset=record.offset)  # fmt: skip
+        fields = {"code": error.code, "detail": error.detail, "topic": record.topic, "partition": record.partition,
+                  "offset": record.offset, "plan_id": record.key, "letter": str(letter.id)}  # fmt: skip
+        match error.code.partition(".")[0]:
+            case "mandate":
+                log.error("principal.mismatch", "A source spoke for another; its change was set aside.", **fields)
+            case "loop":
+                log.error("loop.detected", "A change goes in circles between hubs; it was set aside.", **fields)
+            case _:
+                log.warning("record.rejected", "A change was set aside.", **fields)
         return letter_output(self._codec, self._source, letter)
 
     def _remember(self, record: Record) -> None:
@@ -294,6 +303,9 @@ class Consolidate:
             metrics.PROCESSOR_EVENTS_TOTAL.labels(processor=self.name, outcome=outcome).inc(count)
         for (topic, reason), count in self._letters.items():
             metrics.DLQ_RECORDS_TOTAL.labels(topic=topic, reason=reason).inc(count)
+        if late := self._outcomes["late"]:
+            log.warning("record.late", "Changes were older than the state they speak of, and changed nothing.",
+                        records=late)  # fmt: skip
         self._outcomes.clear()
         self._letters.clear()
 

@@ -16,6 +16,7 @@ from typing import Any, Final, Self
 
 from samenloop import contract, identity, metrics
 from samenloop.contract import Codec, Envelope
+from samenloop.contract.codec import tell_unreadable
 from samenloop.contract.regions import RegionReader
 from samenloop.detection import Detector, FindingEvent, Row
 from samenloop.detection.findings import topic_of
@@ -66,6 +67,7 @@ class Detect:
         if rules.state is not State.ACTIVE:
             where = hub.hub.rules or "default.yaml"
             raise BadSettings([f"{where}: state: found {rules.state}, a hub judges by an ACTIVE configuration only"])
+        log.info("rules.activated", "These rules are in force.", rules=rules.rule_version, crs=hub.hub.metric_crs)
         return cls(codec, identity.system_urn(hub.hub.oin, "samenloop"), rules, hub.hub.metric_crs)
 
     def assign(self, assignment: Assignment) -> Sequence[Output]:
@@ -175,6 +177,7 @@ class Detect:
         return Output(event.topic, event.finding_id, value, self._codec.headers(event.topic, envelope))
 
     def _letter(self, record: Record, error: Reject, now: datetime) -> Output:
+        tell_unreadable(record.topic, error)
         letter = contract.rejected(record, error, stage=self.name, now=now)
         self._uncounted.add(lambda: _count_letter(record, letter))
         log.warning("record.rejected", "A row was set aside.", code=error.code, offset=record.offset)

@@ -22,7 +22,7 @@ from samenloop.errors import Reject
 from samenloop.identity import is_restriction
 from samenloop.letters import letter_output
 from samenloop.logs import get_logger
-from samenloop.model import AlertState, Finding
+from samenloop.model import AlertState, Finding, Subscription, SubscriptionStatus
 from samenloop.notify import Event, Forgotten, Labelled, Notifier, Outgoing, state_key
 from samenloop.rules import load_rules
 from samenloop.settings import Hub
@@ -163,6 +163,7 @@ class Notify:
                 notifier.hear_plan(record.key, row, event, now)
         elif (value := self._decoded(record)) is not None:
             if record.topic == "subscriptions":
+                _tell(notifier.subscriptions.get(value.id), value)
                 notifier.hear_subscription(value, now)
             else:
                 notifier.hear_partner(value, now)
@@ -245,6 +246,25 @@ class Notify:
         if state is None:
             return Output("alert-states", key, None)
         return Output("alert-states", key, self._codec.encode("alert-states", state))
+
+
+def _tell(before: Subscription | None, now: Subscription) -> None:
+    """Say what became of a subscription, whoever did it: the partner, an operator, or the sink that could not reach it.
+
+    A repeat says nothing.
+    """
+    if before is not None and before.status is now.status:
+        return
+    fields = {"subscription": str(now.id), "partner": now.subscriber_oin, "reason": now.status_reason}
+    if before is None:
+        log.info("subscription.created", "A partner has a new subscription.", **fields)
+    match now.status:
+        case SubscriptionStatus.ACTIVE:
+            log.info("subscription.confirmed", "The sink of a subscription agreed; alerts go out.", **fields)
+        case SubscriptionStatus.PAUSED:
+            log.info("subscription.paused", "A subscription is held back; its alerts wait.", **fields)
+        case SubscriptionStatus.ENDED:
+            log.info("subscription.ended", "A subscription has ended.", **fields)
 
 
 def _event_of(record: Record) -> Event:

@@ -13,7 +13,9 @@ from edge.queries import read_query
 from edge.read_model import Events
 from edge.services import Services
 from edge.streaming import PER_PAGE, Feed, page_answer, resumed_from
+from samenloop.logs import get_logger
 
+_log = get_logger("edge")
 router = APIRouter(prefix="/v1/changes", tags=["changes"])
 MayRead = Annotated[Reader, may_read()]
 
@@ -27,6 +29,8 @@ async def changes(request: Request, services: Services, reader: MayRead) -> Resp
     """
     asked = read_query(request, "after", "limit")
     limit, after = asked.get("limit", 100), asked.get("after")
+    if after is None and reader.viewer.oin:
+        _log.info("bulk.pulled", "A partner begins with all changes there are.", partner=reader.viewer.oin)
     events = await services.reads.ask(lambda model: model.changes(reader.viewer, after=after, limit=limit))
     return page_answer(events)
 

@@ -23,7 +23,7 @@ from cyclopts import Parameter
 from samenloop import __version__
 from samenloop.cli.options import Config, codec_of, hub_of
 from samenloop.errors import BadSettings, SamenloopError
-from samenloop.serving import LIVE_SECONDS, POLL_SECONDS, Health, Server
+from samenloop.serving import LIVE_SECONDS, NEEDS, POLL_SECONDS, Health, Server
 from samenloop.settings import Hub
 from samenloop.supervisor import REFUSED
 
@@ -55,7 +55,7 @@ def source(*names: str, config: Config = None) -> int:
     _known(chosen, list(hub.sources), "sources of the settings")
     if len(chosen) > 1:
         return _apart("source", chosen, config)
-    with _process(hub, chosen[0], "registry", "kafka", live_seconds=POLL_SECONDS) as life:
+    with _process(hub, chosen[0], "source", live_seconds=POLL_SECONDS) as life:
         from samenloop.source_pump import run_source
 
         codec, on_ready = _codec(hub, life), life.health.become_ready
@@ -84,7 +84,7 @@ def _view(name: str, config: Path | None) -> int:
     with suppress(OSError, AttributeError):
         os.nice(VIEW_NICENESS)
     hub = hub_of(config)
-    with _process(hub, name, "registry", "view") as life:
+    with _process(hub, name, "view") as life:
         view = plugins.load("views", name).from_hub(hub, _codec(hub, life))
         metrics.start(processor=view.name)
         metrics.start(group=view.name)
@@ -110,7 +110,7 @@ def conservation(*, config: Config = None) -> int:
     Shows records that are not accounted for as metrics; joins no group, changes nothing.
     """
     hub = hub_of(config)
-    with _process(hub, "conservation", "registry", "kafka", live_seconds=POLL_SECONDS) as life:
+    with _process(hub, "conservation", "conservation", live_seconds=POLL_SECONDS) as life:
         from samenloop.conservation_watch import run_watch
 
         run_watch(hub, _codec(hub, life), _Turning(life), on_ready=life.health.become_ready)
@@ -123,7 +123,7 @@ def lag_exporter(*, config: Config = None) -> int:
     Joins no group, changes nothing; goes on while Kafka or the registry is away.
     """
     hub = hub_of(config)
-    with _process(hub, "lag-exporter", "kafka", live_seconds=POLL_SECONDS) as life:
+    with _process(hub, "lag-exporter", "lag-exporter", live_seconds=POLL_SECONDS) as life:
         from samenloop.lag_exporter import run_lag_exporter
 
         run_lag_exporter(hub, lambda: codec_of(hub), _Turning(life), on_ready=life.health.become_ready)
@@ -136,7 +136,7 @@ def probe(*, config: Config = None) -> int:
     The plan is the hub's own and RESTRICTED: no partner ever sees it, and it leads to no finding.
     """
     hub = hub_of(config)
-    with _process(hub, "probe", "registry", "kafka", live_seconds=POLL_SECONDS) as life:
+    with _process(hub, "probe", "probe", live_seconds=POLL_SECONDS) as life:
         from samenloop.probe import run_probe
 
         run_probe(hub, _codec(hub, life), _Turning(life), on_ready=life.health.become_ready)
@@ -149,7 +149,7 @@ def edge(*, config: Config = None) -> int:
 
     hub = hub_of(config)
     serve = plugins.load("edge", "server")
-    with _process(hub, "edge", "registry", "topics") as life:
+    with _process(hub, "edge", "edge") as life:
 
         def on_awaited(why: str | None) -> None:
             if why is None:
@@ -171,7 +171,7 @@ def _stages(kind: Literal["stream", "sink"], names: Sequence[str], slot: str, co
     _known(chosen, known, f"{group} and views" if kind == "stream" else group)
     if len(chosen) > 1:
         return _apart(kind, chosen, config, slot)
-    with _process(hub, chosen[0], "registry", "assignment") as life:
+    with _process(hub, chosen[0], "stage") as life:
         from samenloop.kafka import run_stage
 
         health = life.health
@@ -241,10 +241,10 @@ def _codec(hub: Hub, life: _Life) -> Codec:
 
 
 @contextmanager
-def _process(hub: Hub, name: str, *needs: str, live_seconds: float = LIVE_SECONDS) -> Iterator[_Life]:
+def _process(hub: Hub, name: str, kind: str, *, live_seconds: float = LIVE_SECONDS) -> Iterator[_Life]:
     """Give this process a name in the logs, a port for metrics and health, and an orderly end on a signal.
 
-    *needs* are what it must have to be ready.
+    *kind* says what it must have to be ready.
     """
     from samenloop import logs
 
@@ -254,7 +254,7 @@ def _process(hub: Hub, name: str, *needs: str, live_seconds: float = LIVE_SECOND
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    health = Health(live_seconds, needs=needs)
+    health = Health(live_seconds, needs=NEEDS[kind])
     server = Server(hub.metrics.host, hub.metrics.port, health)
     log.info("process.started", "The process has started.", address=server.address, python=sys.version.split()[0],
              version=__version__)  # fmt: skip

@@ -19,9 +19,11 @@ from samenloop.contract.files import NAMESPACE, Schema
 from samenloop.contract.records import Convert
 from samenloop.contract.topics import TOPICS, Topic
 from samenloop.errors import Reject, Retry
+from samenloop.logs import get_logger
 from samenloop.stage import Headers
 from samenloop.value import value
 
+_log = get_logger("contract")
 DEFAULT_HOST = "samenloop.example"
 _DATASCHEMA = re.compile(rf"https?://[^/]+/schemas/{re.escape(NAMESPACE)}\.(\w+)/[0-9.]+#sha256-([0-9a-f]{{64}})")
 
@@ -134,10 +136,12 @@ class Codec:
         try:
             return self._decode(topic, value, headers)
         except Reject as error:
-            _count(topic, "deserialize", "unknown_id" if error.code == "schema.unknown-id" else "malformed")
+            tell_unreadable(topic, error)
             raise
-        except Retry:
+        except Retry as error:
             _count(topic, "deserialize", "registry")
+            _log.warning("registry.unreachable", "The registry would have to be asked for a schema, and is away.",
+                         topic=topic, code=error.code)  # fmt: skip
             raise
 
     def _decode(self, topic: str, value: bytes, headers: Headers) -> Any:
@@ -183,6 +187,17 @@ class Codec:
             for schema in _files_of(record):
                 self._by_name[avro.sha256(schema)] = _writer(schema)
         return self._by_name.get(sha)
+
+
+def tell_unreadable(topic: str, error: Reject) -> None:
+    """Count a value that can never be read; `Codec.decode` does so itself. Other errors than of schemas are ignored."""
+    if not error.code.startswith("schema."):
+        return
+    unknown = error.code == "schema.unknown-id"
+    _count(topic, "deserialize", "unknown_id" if unknown else "malformed")
+    if unknown:
+        _log.error("schema.unknown", "A record names a schema that nobody knows; it cannot be read.", topic=topic,
+                   detail=error.detail)  # fmt: skip
 
 
 def _count(topic: str, operation: str, reason: str) -> None:

@@ -20,8 +20,10 @@ from samenloop.contract import files
 from samenloop.contract.files import Schema
 from samenloop.contract.topics import TOPICS, Topic
 from samenloop.errors import BadSettings, Reject, Retry
+from samenloop.logs import get_logger
 
 LEVEL = "FULL_TRANSITIVE"
+_log = get_logger("registry")
 _NOT_FOUND = 404
 _CONFLICT = 409
 
@@ -111,7 +113,9 @@ def register_schemas(url: str, prefix: str) -> list[str]:
     lines, problems = [], []
     for topic in TOPICS.values():
         try:
-            lines.append(f"{topic.subject(prefix)}: id {registry.register(topic, prefix)}")
+            number = registry.register(topic, prefix)
+            lines.append(f"{topic.subject(prefix)}: id {number}")
+            _log.info("schema.registered", "A schema is registered.", subject=topic.subject(prefix), id=number)
         except BadSettings as error:
             problems += error.problems
     if problems:

@@ -5,7 +5,6 @@ from samenloop.rules.configuration import (
     CLASH_WORKS,
     NEAR,
     RESTRICTION,
-    RULES,
     SAME_TRENCH,
     Language,
     Rules,
@@ -54,3 +53,6 @@ __all__ = [
     "zone_subject",
     "zone_with",
 ]
+
+RULES = (CLASH_WORKS, SAME_TRENCH, NEAR, RESTRICTION, BEFORE_RESTRICTION)
+"""Every rule by its id."""

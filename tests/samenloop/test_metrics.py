@@ -89,3 +89,37 @@ def test_gauges_may_be_set_when_asked() -> None:
     text = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
 
     assert 'samenloop_table_keys{table="plans"} 7.0' in text
+
+
+def test_a_closed_label_may_be_begun_alone() -> None:
+    """A process that speaks of one channel begins the series of that channel only, and none it half knows."""
+    metrics.start(partner="00000099000000001077", channel="webhook")
+
+    found = [name for name in series() if 'partner="00000099000000001077"' in name]
+    attempts = [name for name in found if name.startswith("samenloop_sink_attempts_total{")]
+    assert len(attempts) == 8
+    assert all('channel="webhook"' in name for name in attempts)
+    assert any(name.startswith("samenloop_sink_request_duration_seconds_count{") for name in found)
+
+
+def test_counts_wait_for_the_commit() -> None:
+    """What a stage returned is counted when its loop calls again, once; what went with its partitions never is."""
+    counted: list[str] = []
+    after = metrics.AfterCommit()
+    after.add(lambda: counted.append("a"))
+    before = list(counted)
+    after.now()
+    after.now()
+    after.add(lambda: counted.append("b"))
+    after.drop()
+    after.now()
+
+    assert (before, counted) == ([], ["a"])
+
+
+def test_an_overflow_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """A label that has too many values is one line in the log, however often it is folded."""
+    for number in range(metrics.VIEW + 3):
+        metrics.VIEW_RECOUNTED_TIMESTAMP_SECONDS.labels(view=f"view-{number}").set(1)
+
+    assert capsys.readouterr().err.count('"label.overflow"') == 1

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 from http.client import HTTPConnection
+from pathlib import Path
 
 import pytest
 
 from samenloop.errors import BadSettings
-from samenloop.serving import Health, Server
+from samenloop.serving import NEEDS, Health, Server
 
 
 class Clock:
@@ -76,6 +79,32 @@ def test_ready_when_the_process_says_so(server: Server, health: Health) -> None:
 
     assert (before, get(server, "/ready")[0]) == (503, 200)
     assert said == [True]
+
+
+def test_each_check_is_named_with_what_it_waits_for(server: Server) -> None:
+    """Whoever finds a process not ready sees which need is lacking; ready needs all, and one may be lacking again."""
+    health = Health(needs=("registry", "assignment"))
+    named = Server("127.0.0.1", 0, health)
+    health.met("registry")
+    half = get(named, "/health/ready")
+    health.become_ready()
+    whole = get(named, "/health/ready")
+    health.lacks("assignment", "the state is being rebuilt")
+    again = get(named, "/health/ready")
+    named.close()
+
+    assert (half[0], json.loads(half[1])["checks"]) == (503, {"registry": "ok", "assignment": "not yet"})
+    assert (whole[0], json.loads(whole[1])["status"]) == (200, "ready")
+    assert (again[0], json.loads(again[1])["checks"]["assignment"]) == (503, "the state is being rebuilt")
+
+
+def test_needs_of_every_process_are_documented() -> None:
+    """The page for operators names each check of each kind of process."""
+    page = (Path(__file__).parents[2] / "docs" / "operators" / "monitoring.md").read_text()
+
+    assert {check for needs in NEEDS.values() for check in needs} == set(
+        re.findall(r"^\| `(\w+)` \| (?!the state)", page.partition("| Check | Good when |")[2].partition("##")[0], re.M)
+    )
 
 
 def test_other_paths_are_not_found(server: Server) -> None:

@@ -37,6 +37,9 @@ PARTS = {
 }  # fmt: skip
 
 
+STAGES = ("consolidate", "detect", "notify", "webhook")
+
+
 def export(*numbers: int) -> str:
     """Return a GeoJSON export: every work overlaps its neighbour; one of them has a date that nobody can read."""
     features = []
@@ -88,10 +91,8 @@ class Up:
 
     def addresses(self) -> dict[str, str]:
         """Return where every part that is ready serves."""
-        found = re.findall(
-            r'^([a-z -]+?) *\| .*"event":"process.ready".*"address":"([^"]+)"', self.said(), re.MULTILINE
-        )
-        return dict(found)
+        ready = r'^([a-z -]+?) *\| .*"event":"process.ready".*"address":"([^"]+)"'
+        return dict(re.findall(ready, self.said(), re.MULTILINE))
 
     def children(self) -> list[int]:
         """Return the processes it has started."""
@@ -124,16 +125,34 @@ def alive(pid: int) -> bool:
         return False
 
 
+def scraped(address: str) -> str:
+    with urllib.request.urlopen(f"{address}/metrics", timeout=5) as answer:
+        return str(answer.read().decode())
+
+
 def records(address: str) -> dict[str, float]:
     """Return the source's counters of records by outcome, `read` among them."""
-    with urllib.request.urlopen(f"{address}/metrics", timeout=5) as answer:
-        text = answer.read().decode()
+    text = scraped(address)
     found = {
         outcome: float(value)
         for outcome, value in re.findall(r'samenloop_source_records_total\{.*outcome="(\w+)".*\} (\S+)', text)
     }
     read = re.search(r"samenloop_source_records_read_total\{.*\} (\S+)", text)
     return {**found, "read": float(read[1]) if read else 0.0}
+
+
+def probed(address: str) -> dict[str, float]:
+    """Return how many probes each stage was done with."""
+    found = re.findall(r'samenloop_probe_roundtrip_seconds_count\{pipeline="(\w+)"\} (\S+)', scraped(address))
+    return {stage: float(count) for stage, count in found}
+
+
+def lags(address: str) -> dict[str, float]:
+    """Return how many records each group is behind, as far as it is known."""
+    found: dict[str, float] = {}
+    for group, records in re.findall(r'samenloop_consumer_lag_records\{group="([^"]+)".*\} (\S+)', scraped(address)):
+        found[group] = found.get(group, 0.0) + float(records)
+    return found
 
 
 def health_of(hub_file: Path, capsys: pytest.CaptureFixture[str]) -> str:
@@ -147,7 +166,8 @@ def test_the_whole_hub_runs_counts_and_leaves_nothing(
 ) -> None:
     """Every part becomes ready; read = created + updated + removed + unchanged + rejected; a stop is 0 and complete.
 
-    `samenloop verify`, asked while it runs, finds that all holds.
+    `samenloop verify`, asked while it runs, finds that all holds, with the probe in it. The probe was seen by every
+    stage, and the lag exporter sees that no stage is behind.
     """
     until(lambda: up.addresses().keys() == PARTS, up)
     addresses = up.addresses()
@@ -157,8 +177,10 @@ def test_the_whole_hub_runs_counts_and_leaves_nothing(
     counted = records(addresses["source town"])
     for address in addresses.values():
         for path in ("live", "ready"):
-            with urllib.request.urlopen(f"{address}/{path}", timeout=5) as answer:
-                assert answer.status == 200
+            with urllib.request.urlopen(f"{address}/health/{path}", timeout=5) as answer:
+                assert json.load(answer)["status"] == path
+    until(lambda: all(count >= 1 for count in probed(addresses["probe"]).values()), up)
+    until(lambda: all(lags(addresses["lag-exporter"])[name] == 0 for name in STAGES), up)
     capsys.readouterr()
     until(lambda: "running" in health_of(hub_file, capsys), up)
     run(["source", "list", "--config", str(hub_file), "--json"])
