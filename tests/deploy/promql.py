@@ -9,6 +9,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ class Selector:
     matchers: tuple[tuple[str, str, str], ...]
 
 
+@cache
 def rules() -> list[dict[str, Any]]:
     """Return every rule of the rules file."""
     groups = yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"]

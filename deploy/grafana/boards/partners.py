@@ -125,8 +125,8 @@ _ENDS = Row(
         Panel(
             "Ended without delivery, last day",
             "bargauge",
-            "Alerts of a day that ended otherwise: failed (refused or given up), expired, filtered (the partner wants "
-            "none of it) or withheld (it may no longer see it).",
+            "Alerts of a day that ended otherwise: failed (refused or given up), expired (a newer one took its place) or "
+            "withheld (the partner may no longer see it).",
             [
                 Query(
                     "sum by (partner, outcome) (increase(samenloop_sink_deliveries_total"
@@ -140,7 +140,7 @@ _ENDS = Row(
         Panel(
             "Not told on purpose",
             "bars",
-            "What notify held back: rate_limit, quiet_hours, duplicate, immaterial, or first_load, which is summed up.",
+            "What notify held back: immaterial (too small a change to be told), or first_load, which is summed up.",
             [
                 Query(
                     'sum by (reason) (increase(samenloop_notifications_suppressed_total{job=~"$job"}[$__rate_interval]))',

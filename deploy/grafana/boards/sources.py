@@ -50,7 +50,7 @@ _FRESH = Row(
         Panel(
             "State of every source",
             "table",
-            "running, paused, held (a delivery waits for an operator) or failed.",
+            "running, held (a delivery waits for an operator's decision) or failed.",
             [Query('samenloop_source_state{job=~"$job",source=~"$source"} == 1')],
             "short",
             12,
