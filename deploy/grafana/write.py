@@ -1,4 +1,4 @@
-"""Turns the boards into Grafana's JSON (classic schema, which Grafana 10 to 13 import), by the Grafana Foundation SDK."""
+"""Turns the boards into Grafana's JSON, in the classic schema that Grafana 10 to 13 import, by its Foundation SDK."""
 
 from __future__ import annotations
 

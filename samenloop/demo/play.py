@@ -85,7 +85,9 @@ def play(folder: Path, parts_of: Callable[[Hub, Path], Sequence[Part]], *, once:
             parts_of(hub, settings), tell=lambda name, line: said.append(f"{name} | {line}"), changed=changed
         )
         rules = load_rules(hub.hub.rules)
-        cast = Cast(folder, hub, codec, rules, receiver, feed, supervisor, screen, language, broker_up, prometheus, said=said)
+        cast = Cast(
+            folder, hub, codec, rules, receiver, feed, supervisor, screen, language, broker_up, prometheus, said=said
+        )
         return asyncio.run(_run(cast, once=once))
 
 

@@ -25,7 +25,7 @@ _NOW = Row(
             [
                 Query(
                     'sum(increase(samenloop_sink_deliveries_total{job=~"$job",outcome="delivered"}[1h])) / '
-                    'sum(increase(samenloop_sink_deliveries_total{job=~"$job",outcome=~"delivered|failed|expired"}[1h]))'
+                    'sum(increase(samenloop_sink_deliveries_total{job=~"$job",outcome=~"delivered|failed"}[1h]))'
                 )
             ],
             "percentunit",

@@ -11,8 +11,7 @@ _NOW = Row(
             "Share of a partner's alerts that ended in the last day and were accepted. The objective is 99 %.",
             [
                 Query(
-                    "1 - max by (partner) "
-                    '(samenloop:sink_deliveries_failed:ratio1d{job=~"$job",partner=~"$partner"})',
+                    '1 - max by (partner) (samenloop:sink_deliveries_failed:ratio1d{job=~"$job",partner=~"$partner"})',
                     "{{partner}}",
                 )
             ],
@@ -24,7 +23,7 @@ _NOW = Row(
         Panel(
             "Since the last acceptance",
             "bargauge",
-            "Time since a partner's receiver last accepted something. Long is right for one that has little to be told.",
+            "Time since a partner's receiver last accepted something. Long is right for one that is told little.",
             [
                 Query(
                     "min by (partner) (time() - "
@@ -125,8 +124,8 @@ _ENDS = Row(
         Panel(
             "Ended without delivery, last day",
             "bargauge",
-            "Alerts of a day that ended otherwise: failed (refused or given up), expired (a newer one took its place) or "
-            "withheld (the partner may no longer see it).",
+            "Alerts of a day that ended otherwise: failed (refused or given up), expired (a newer one came, or "
+            "the subscription ended) or withheld (the partner may no longer see it).",
             [
                 Query(
                     "sum by (partner, outcome) (increase(samenloop_sink_deliveries_total"
@@ -143,7 +142,8 @@ _ENDS = Row(
             "What notify held back: immaterial (too small a change to be told), or first_load, which is summed up.",
             [
                 Query(
-                    'sum by (reason) (increase(samenloop_notifications_suppressed_total{job=~"$job"}[$__rate_interval]))',
+                    "sum by (reason) (increase("
+                    'samenloop_notifications_suppressed_total{job=~"$job"}[$__rate_interval]))',
                     "{{reason}}",
                 )
             ],

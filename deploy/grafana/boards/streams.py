@@ -66,8 +66,7 @@ _LAG = Row(
             "up to date; near 0 on a topic that deletes, records are about to be lost.",
             [
                 Query(
-                    "min by (group, topic) "
-                    '(samenloop:consumer_retention_left:ratio{job=~"$job",group=~"$group"})',
+                    'min by (group, topic) (samenloop:consumer_retention_left:ratio{job=~"$job",group=~"$group"})',
                     "{{group}} {{topic}}",
                 )
             ],

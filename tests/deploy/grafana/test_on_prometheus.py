@@ -50,7 +50,9 @@ def asked(target: dict[str, Any]) -> str:
 
 def test_every_process_was_scraped(past: Past) -> None:
     """Every part of the hub is a target under its own name."""
-    found = ask(past.url, "query", query='group by (instance) (max_over_time(up{job="samenloop"}[10m]) == 1)', time=past.end)
+    found = ask(
+        past.url, "query", query='group by (instance) (max_over_time(up{job="samenloop"}[10m]) == 1)', time=past.end
+    )
     parts = {row["metric"]["instance"] for row in found["result"]}
 
     assert parts >= {"stream consolidate", "stream detect", "stream notify", "sink webhook", "edge", "conservation"}
@@ -66,7 +68,9 @@ def test_no_query_errs_and_none_is_empty(past: Past) -> None:
                 expr = asked(target)
                 span = {"start": past.end - 600, "end": past.end, "step": 2}
                 found = ask(past.url, "query_range", query=expr, **span)["result"]
-                shown = [row for row in found if any(value not in ("NaN", "+Inf", "-Inf") for _, value in row["values"])]
+                shown = [
+                    row for row in found if any(value not in ("NaN", "+Inf", "-Inf") for _, value in row["values"])
+                ]
                 if not shown:
                     empty.append(f"{path.stem} / {panel['title']}: {expr}")
                 wanted = set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"]))
@@ -78,7 +82,7 @@ def test_no_query_errs_and_none_is_empty(past: Past) -> None:
 
 
 def test_nothing_critical_fires_on_a_hub_that_works(past: Past) -> None:
-    """The rules are judged in the demonstration as they will be for an operator: nobody is woken, the watchdog barks."""
+    """The rules are judged in the demonstration as for an operator: nobody is woken, the watchdog barks."""
     found = ask(past.url, "query", query='ALERTS{alertstate="firing"}', time=past.end)["result"]
     firing = {row["metric"]["alertname"] for row in found if row["metric"]["severity"] != "warning"}
 

@@ -48,7 +48,10 @@ visibility: PUBLIC
 work_kinds: {{field: soort, map: {{riolering: sewer}}}}
 certainty: {{field: status, map: {{vast: FIXED}}}}
 """
-OWNERS = {"town": ("Gemeente Beekrode", "00000099000000001001"), "village": ("Waterschap Rode Beek", "00000099000000001002")}
+OWNERS = {
+    "town": ("Gemeente Beekrode", "00000099000000001001"),
+    "village": ("Waterschap Rode Beek", "00000099000000001002"),
+}
 """Sources and whose works they hold: the same places and days, so that each is in the other's way."""
 _READY = re.compile(r'^([a-z -]+?) *\| .*"event":"process.ready".*"address":"([^"]+)"', re.MULTILINE)
 
@@ -106,7 +109,7 @@ class HubOnFire:
 
     def pid_of(self, part: str) -> int:
         """Return the process of a part, such as `stream consolidate`."""
-        listing = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
+        listing = subprocess.run(["ps", "-wweo", "pid,args"], capture_output=True, text=True, check=True).stdout
         (row,) = [row for row in listing.splitlines() if f"run {part} " in row and str(self.folder) in row]
         return int(row.split()[0])
 

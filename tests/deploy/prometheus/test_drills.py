@@ -1,4 +1,4 @@
-"""Fault drills: what is broken on a real hub raises its own alert, in words that help, and no other's; healed, it ends."""
+"""Fault drills: what is broken on a real hub raises its own alert, of that part alone; healed, the alert ends."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from samenloop.kafka import read_topic
 from samenloop.kafka.names import topic_on_wire
 from samenloop.localstack import LocalStack
 from samenloop.localstack.prometheus import program
@@ -45,12 +46,16 @@ def test_four_faults_at_once_are_told_apart(fire: HubOnFire) -> None:
     """A stale source, a partner that is down, a broken schema and a forged poll: each alert names its own, and ends."""
     stop = threading.Event()
 
+    good = next(read_topic(fire.hub.kafka, "plan-changes"))
+    nameless = {"ce_dataschema": re.sub(rb"[0-9a-f]{64}", b"0" * 64, dict(good.headers)["ce_dataschema"])}
+    headers = list({**dict(good.headers), **nameless}.items())
+
     def poison() -> None:
         while not stop.wait(0.5):
-            fire.produce("plan-changes", UNKNOWN_SCHEMA, "urn:nld:oin:00000099000000001001:systeem:town:plan:W0")
+            fire.produce("plan-changes", UNKNOWN_SCHEMA, good.key, headers=headers)
 
     poisoning = threading.Thread(target=poison)
-    (fire.folder / "village" / "exports").rename(fire.folder / "village" / "away")
+    (fire.folder / "village").rename(fire.folder / "elsewhere")
     fire.receiver.down = True
     fire.deliver("town")
     poisoning.start()
@@ -63,7 +68,7 @@ def test_four_faults_at_once_are_told_apart(fire: HubOnFire) -> None:
     finally:
         stop.set()
         poisoning.join()
-        (fire.folder / "village" / "away").rename(fire.folder / "village" / "exports")
+        (fire.folder / "elsewhere").rename(fire.folder / "village")
         fire.receiver.down = False
 
     assert labels(stale, "source") == {"village"}
@@ -117,7 +122,7 @@ def test_a_frozen_stage_stands_still_and_goes_on(fire: HubOnFire) -> None:
 
 def test_the_delay_of_publication_is_shown(fire: HubOnFire) -> None:
     """The panel that has nothing to show in the demonstration, whose year is its own, shows these sources."""
-    expr = 'histogram_quantile(0.9, sum by (le, source) (rate(samenloop_source_record_age_seconds_bucket[1h])))'
+    expr = "histogram_quantile(0.9, sum by (le, source) (rate(samenloop_source_record_age_seconds_bucket[1h])))"
     found = ask(fire.prometheus.url, "query", query=expr)["result"]
 
     assert {row["metric"]["source"]: row["value"][1] == "NaN" for row in found}.get("town") is False

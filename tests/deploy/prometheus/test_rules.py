@@ -86,7 +86,7 @@ def test_rules_ask_for_what_exists() -> None:
 
 @pytest.mark.parametrize("rule", ALERTS, ids=lambda rule: f"{rule['alert']}-{rule['labels'].get('window', '')}")
 def test_every_alert_says_what_to_do(rule: dict[str, Any]) -> None:
-    """It has a severity, a summary, a description, a page with all its parts, and a panel of a dashboard that exists."""
+    """It has a severity, its words, a page with all its parts, and a panel of a dashboard that exists."""
     words = rule["annotations"]
     name, page = rule["alert"], (RUNBOOKS / f"{rule['alert']}.md")
     uid = words["dashboard"].removeprefix("/d/").partition("?")[0]
