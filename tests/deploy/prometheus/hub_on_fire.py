@@ -81,9 +81,10 @@ class HubOnFire:
         self.said()
         return [alert for alert in ask(self.prometheus.url, "alerts")["alerts"] if alert["state"] == state]
 
-    def firing(self, name: str) -> list[dict[str, Any]]:
-        """Return the alerts of this name that fire."""
-        return [alert for alert in self.alerts() if alert["labels"]["alertname"] == name]
+    def firing(self, name: str, **labels: str) -> list[dict[str, Any]]:
+        """Return the alerts of this name that fire, for these labels."""
+        wanted = {"alertname": name, **labels}.items()
+        return [alert for alert in self.alerts() if wanted <= alert["labels"].items()]
 
     def until(self, true: Callable[[], object], seconds: float = 120) -> Any:
         """Wait until something is true and return it."""
