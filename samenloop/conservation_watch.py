@@ -87,4 +87,4 @@ class Hours:
                     )
         for pipeline in PIPELINES:
             metrics.RECONCILIATION_DIFFERENCE_RECORDS.labels(pipeline=pipeline).set(missing[pipeline])
-        metrics.RECONCILIATION_JUDGED_TIMESTAMP_SECONDS.set(end.timestamp())
+        metrics.RECONCILIATION_JUDGED_TIMESTAMP_SECONDS.labels().set(end.timestamp())

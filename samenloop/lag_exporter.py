@@ -77,7 +77,7 @@ class Shown:
             if reading.committed is not None:
                 metrics.CONSUMER_COMMITTED_OFFSET.labels(**place).set(reading.committed)
         self._readings = {key: self._aged(key, reading) for key, reading in sight.readings.items()}
-        metrics.LAG_LAST_REFRESH_TIMESTAMP_SECONDS.set(now)
+        metrics.LAG_LAST_REFRESH_TIMESTAMP_SECONDS.labels().set(now)
         self.age()
 
     def age(self) -> None:
@@ -107,7 +107,7 @@ class _Waiting:
 
     def __init__(self, hub: Hub, codec: Callable[[], Codec], groups: Mapping[str, Sequence[str]]) -> None:
         self._hub, self._codec = hub, codec
-        self._known = {*hub.sources, *(topic for inputs in groups.values() for topic in inputs)}
+        self._known = {*hub.sources, *(topic for inputs in groups.values() for topic in inputs if topic in TOPICS)}
         self._since = clock.now()
         self._tail: Tail | None = None
         self._letters: Letters | None = None

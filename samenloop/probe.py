@@ -44,7 +44,7 @@ RECORDED_AT: Final = datetime(2000, 1, 1, tzinfo=UTC)
 """Of every probe: with the clock `event` the newest recorded day is today, and a probe must not move it."""
 STAGES: Final = ("detect", "notify")
 ROWS: Final[Partition] = ("plan-regions", 0)
-_LOOK_SECONDS, _AT_ONCE = 0.02, 500
+_LOOK_SECONDS, _CLOSE_SECONDS, _AT_ONCE = 0.02, 2.0, 500
 _log = get_logger("probe")
 
 
@@ -102,7 +102,7 @@ def run_probe(hub: Hub, codec: Codec, stop: threading.Event, *, on_ready: Callab
                 on_ready()
             stop.wait(max(hub.probe.every_seconds - (time.monotonic() - began), 0.0))
     finally:
-        publisher.close()
+        publisher.close(_CLOSE_SECONDS)
 
 
 class Walk:
@@ -144,7 +144,12 @@ class Walk:
         follow = opened.enter_context(closing(Follow(kafka, ("plan-states", ROWS[0]))))
         follow.begin({place: extent.end for place, extent in follow.extents().items()})
         sent = time.monotonic()
-        self._publisher.send([change_output(self._codec, change)]).result()
+        taken = self._publisher.send([change_output(self._codec, change)])
+        while not (taken.done() or stop.is_set()):
+            stop.wait(_LOOK_SECONDS)
+        if stop.is_set():
+            return
+        taken.result()
         behind: int | None = None
         while len(seen) < len(metrics.PROBE_PIPELINE) and time.monotonic() < until and not stop.is_set():
             for record in follow.poll(_AT_ONCE, _LOOK_SECONDS):

@@ -25,6 +25,8 @@ OK, NOT_YET = "ok", "not yet"
 LIVE_SECONDS = 30.0
 POLL_SECONDS = 900.0
 """How long one poll of a source may take: a slow server, a large export."""
+ROUND_SECONDS = 120.0
+"""How long one round of the lag exporter's questions may take while Kafka hesitates."""
 
 _REGISTRY = {"registry": "the registry was reached at the start, and knows every schema"}
 NEEDS: Mapping[str, Mapping[str, str]] = {

@@ -264,6 +264,12 @@ def load_hub(path: Path | None, env: Mapping[str, str]) -> Hub:
     return hub
 
 
+def in_force(hub: Hub) -> dict[str, object]:
+    """Return what differs from the defaults, for the log: secrets are masked by type here and by name there."""
+    shown = hub.model_dump(mode="json", exclude_defaults=True, exclude={"sources"})
+    return shown | {"sources": sorted(hub.sources)}
+
+
 def variables() -> dict[str, Loc]:
     """Return every variable that overrides a setting, with the path of its key."""
     return {PREFIX + "__".join(part.upper() for part in loc): tuple(loc) for loc in _keys(Hub)}

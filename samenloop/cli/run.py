@@ -23,8 +23,8 @@ from cyclopts import Parameter
 from samenloop import __version__
 from samenloop.cli.options import Config, codec_of, hub_of
 from samenloop.errors import BadSettings, SamenloopError
-from samenloop.serving import LIVE_SECONDS, NEEDS, POLL_SECONDS, Health, Server
-from samenloop.settings import Hub
+from samenloop.serving import LIVE_SECONDS, NEEDS, POLL_SECONDS, ROUND_SECONDS, Health, Server
+from samenloop.settings import Hub, in_force
 from samenloop.supervisor import REFUSED
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def lag_exporter(*, config: Config = None) -> int:
     Joins no group, changes nothing; goes on while Kafka or the registry is away.
     """
     hub = hub_of(config)
-    with _process(hub, "lag-exporter", "lag-exporter", live_seconds=POLL_SECONDS) as life:
+    with _process(hub, "lag-exporter", "lag-exporter", live_seconds=ROUND_SECONDS) as life:
         from samenloop.lag_exporter import run_lag_exporter
 
         run_lag_exporter(hub, lambda: codec_of(hub), _Turning(life), on_ready=life.health.become_ready)
@@ -258,7 +258,7 @@ def _process(hub: Hub, name: str, kind: str, *, live_seconds: float = LIVE_SECON
     server = Server(hub.metrics.host, hub.metrics.port, health)
     log.info("process.started", "The process has started.", address=server.address, python=sys.version.split()[0],
              version=__version__)  # fmt: skip
-    log.info("settings.loaded", "These settings are not the defaults.", settings=_in_force(hub))
+    log.info("settings.loaded", "These settings are not the defaults.", settings=in_force(hub))
     threading.Thread(target=_tell_stopping, args=(stop, log), name="stopping", daemon=True).start()
     health.when_ready(lambda: log.info("process.ready", "The process is ready.", address=server.address))
     try:
@@ -275,9 +275,3 @@ def _tell_stopping(stop: threading.Event, log: Logger) -> None:
     """Not from the signal's handler, which may come in the middle of another line."""
     stop.wait()
     log.info("process.stopping", "The process was asked to stop, and finishes what it is at.")
-
-
-def _in_force(hub: Hub) -> dict[str, object]:
-    """Return what differs from the defaults; secrets are masked by type here and by name in the log."""
-    shown = hub.model_dump(mode="json", exclude_defaults=True, exclude={"sources"})
-    return shown | {"sources": sorted(hub.sources)}

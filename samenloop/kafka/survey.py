@@ -79,7 +79,7 @@ class Survey:
     """Asks about *topics* and about *groups*, the inputs of each by its name; called from one thread."""
 
     def __init__(self, kafka: Kafka, topics: Collection[Topic], groups: Mapping[str, Sequence[str]]) -> None:
-        self._prefix, self._topics, self._groups = kafka.prefix, topics, groups
+        self._kafka, self._prefix, self._topics, self._groups = kafka, kafka.prefix, topics, groups
         self._admin = clients.administrator(kafka)
         self._onlookers = {name: clients.onlooker(kafka, group_on_wire(kafka.prefix, name)) for name in groups}
         self._committed_only = clients.reader(kafka, fetch_bytes=_FETCH_BYTES)
@@ -99,6 +99,8 @@ class Survey:
             committed = {group: self._committed(group, inputs, logs) for group, inputs in self._groups.items()}
             members = {group: self._members(group, inputs) for group, inputs in self._groups.items()}
         except (KafkaException, TimeoutError) as error:
+            # An administrator goes on with leaders as they were before a broker's restart, for ever.
+            self._admin = clients.administrator(self._kafka)
             raise Retry("kafka.unavailable", f"Kafka could not be asked how far groups are: {error}") from error
         behind = {
             (place, max(offset or 0, logs[place].start))
@@ -129,10 +131,11 @@ class Survey:
             for number in range(topic.partitions)
         ]
         starts = self._offsets(wanted, _OffsetSpec.earliest(), IsolationLevel.READ_UNCOMMITTED)
-        stable = self._offsets(wanted, _OffsetSpec.latest(), IsolationLevel.READ_COMMITTED)  # first: the end moves on
         ends = self._offsets(wanted, _OffsetSpec.latest(), IsolationLevel.READ_UNCOMMITTED)
+        # After the ends, which move on: what is below them now was kept back by a transaction, not written meanwhile.
+        stable = self._offsets(wanted, _OffsetSpec.latest(), IsolationLevel.READ_COMMITTED)
         there = starts.keys() & stable.keys() & ends.keys()
-        return {place: Log(starts[place], stable[place], ends[place]) for place in sorted(there)}
+        return {place: Log(starts[place], min(stable[place], ends[place]), ends[place]) for place in sorted(there)}
 
     def _offsets(self, wanted: list[TopicPartition], which: Any, level: IsolationLevel) -> dict[Partition, int]:
         asked = self._admin.list_offsets(

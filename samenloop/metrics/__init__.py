@@ -141,7 +141,7 @@ TRANSACTION_OPEN_SINCE_TIMESTAMP_SECONDS = gauge(
 )
 LAG_LAST_REFRESH_TIMESTAMP_SECONDS = gauge(
     "lag_last_refresh_timestamp_seconds", "When the lag exporter last had all its figures from Kafka."
-).labels()
+)
 CONSUMER_REBALANCES_TOTAL = counter("consumer_rebalances_total", "Rebalances finished.", group=GROUP)
 CONSUMER_REBALANCE_DURATION_SECONDS = histogram(
     "consumer_rebalance_duration_seconds", "Duration of a rebalance with recovery.", LONG_SECONDS, group=GROUP
@@ -207,7 +207,7 @@ RECONCILIATION_DIFFERENCE_RECORDS = gauge(
 )
 RECONCILIATION_JUDGED_TIMESTAMP_SECONDS = gauge(
     "reconciliation_judged_timestamp_seconds", "End of the last hour that was judged."
-).labels()
+)
 
 PROBE_PIPELINE = ("consolidate", "detect", "notify")
 PROBE_ROUNDTRIP_SECONDS = histogram(

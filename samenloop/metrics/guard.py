@@ -40,7 +40,10 @@ ProcessCollector(registry=REGISTRY)
 
 
 class Labelled(Generic[M]):
-    """A metric with bounded labels."""
+    """A metric with bounded labels.
+
+    A gauge without labels is shown once it is asked for: a process that never sets it must not say that it is 0.
+    """
 
     def __init__(self, kind: type[M], name: str, help_: str, bounds: dict[str, Bound], metric: M) -> None:
         self.kind: type[M] = kind
@@ -49,6 +52,7 @@ class Labelled(Generic[M]):
         self._seen: dict[str, set[str]] = {label: set() for label in bounds}
         self._told = False
         self._lock = threading.Lock()
+        self._shown = bool(bounds) or kind is not Gauge
         if kind is not Gauge and not self.open_labels:
             self.start()
 
@@ -61,6 +65,9 @@ class Labelled(Generic[M]):
         """Return the series with these labels; every label must be given."""
         if values.keys() != self.bounds.keys():
             raise ValueError(f"{self.name} has the labels {sorted(self.bounds)}, not {sorted(values)}")
+        if not self._shown:
+            self._shown = True
+            REGISTRY.register(self._metric)
         if not values:
             return self._metric
         series: M = self._metric.labels(**{label: self._fold(label, str(value)) for label, value in values.items()})
@@ -118,7 +125,8 @@ def counter(name: str, help_: str, **bounds: Bound) -> Labelled[Counter]:
 def gauge(name: str, help_: str, **bounds: Bound) -> Labelled[Gauge]:
     """Declare a gauge, without the prefix of its name."""
     name = f"samenloop_{name}"
-    return _declare(Labelled(Gauge, name, help_, bounds, Gauge(name, help_, list(bounds), registry=REGISTRY)))
+    metric = Gauge(name, help_, list(bounds), registry=REGISTRY if bounds else None)
+    return _declare(Labelled(Gauge, name, help_, bounds, metric))
 
 
 def histogram(name: str, help_: str, buckets: tuple[float, ...], **bounds: Bound) -> Labelled[Histogram]:

@@ -45,7 +45,7 @@ def test_ages_go_on_when_nothing_is_heard() -> None:
     shown.age()
 
     assert (first, lag()) == (10.0, 70.0)
-    assert metrics.LAG_LAST_REFRESH_TIMESTAMP_SECONDS._value.get() == 1000.0
+    assert metrics.LAG_LAST_REFRESH_TIMESTAMP_SECONDS.labels()._value.get() == 1000.0
     assert metrics.CONSUMER_UNOWNED_PARTITIONS.labels(group="detect")._value.get() == 1
     assert metrics.CONSUMER_COMMITTED_OFFSET.labels(group="detect", **LABELS)._value.get() == 4
 

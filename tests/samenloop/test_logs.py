@@ -11,6 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from samenloop import logs
+from samenloop.settings import Hub, Kafka, Registry, in_force
 
 
 @pytest.fixture(autouse=True)
@@ -110,3 +111,24 @@ def test_a_terminal_gets_text(capsys: pytest.CaptureFixture[str]) -> None:
     logs.get_logger("a").info("a.b", "It works.", count=3)
 
     assert "INFO    It works. [a.b] component=a count=3" in capsys.readouterr().err
+
+
+def test_settings_are_told_without_their_secrets() -> None:
+    """What a process says of its settings at the start holds no password, in a field of its own or in an address."""
+    hub = Hub(
+        kafka=Kafka(sasl_username="detect", sasl_password=SecretStr("hush")),
+        registry=Registry(url="https://me:hush@registry.example/apis"),
+    )
+
+    told = logs.mask(None, "", {"settings": in_force(hub)})
+
+    assert told["settings"]["kafka"]["sasl_username"] == "detect"
+    assert "hush" not in str(told)
+
+
+def test_fields_with_one_meaning_stand_first(capsys: pytest.CaptureFixture[str]) -> None:
+    """A trace and what an event is about come before what else is said of it."""
+    logs.configure("INFO", "json")
+    logs.get_logger("source").info("a.b", "It.", zeal=1, code="c", trace_id="t")
+
+    assert list(json.loads(capsys.readouterr().err))[:6] == ["at", "level", "event", "message", "trace_id", "code"]

@@ -52,12 +52,13 @@ def test_known_series_begin_at_0() -> None:
 def test_closed_labels_fold_what_they_do_not_know() -> None:
     """A value outside the closed set becomes `other` and is counted; capitals are the domain's, not ours."""
     before = metrics.LABEL_OVERFLOW_TOTAL.labels(metric="samenloop_detection_pairs_total")._value.get()
+    kept = metrics.DETECTION_PAIRS_TOTAL.labels(stage="kept")._value.get()
 
     metrics.DETECTION_PAIRS_TOTAL.labels(stage="KEPT").inc()
     metrics.DETECTION_PAIRS_TOTAL.labels(stage="imagined").inc()
 
     found = series()
-    assert found['samenloop_detection_pairs_total{stage="kept"}'] == 1
+    assert found['samenloop_detection_pairs_total{stage="kept"}'] == kept + 1
     assert found['samenloop_detection_pairs_total{stage="other"}'] == 1
     assert found['samenloop_label_overflow_total{metric="samenloop_detection_pairs_total"}'] == before + 1
 
@@ -123,3 +124,18 @@ def test_an_overflow_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
         metrics.VIEW_RECOUNTED_TIMESTAMP_SECONDS.labels(view=f"view-{number}").set(1)
 
     assert capsys.readouterr().err.count('"label.overflow"') == 1
+
+
+def test_an_instant_that_nobody_set_is_not_shown() -> None:
+    """A process that never judges, or never asks, does not say that it did so in 1970."""
+    script = (
+        "from samenloop import metrics\nfrom prometheus_client import generate_latest\n"
+        "before = generate_latest(metrics.REGISTRY).decode()\n"
+        "metrics.LAG_LAST_REFRESH_TIMESTAMP_SECONDS.labels().set(5)\n"
+        "after = generate_latest(metrics.REGISTRY).decode()\n"
+        "print('lag_last_refresh' in before, 'samenloop_lag_last_refresh_timestamp_seconds 5.0' in after)"
+    )
+
+    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+
+    assert said.split() == ["False", "True"]

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import secrets
+import threading
 from datetime import UTC, date, datetime, timedelta
 
+import pytest
+
+from samenloop import metrics
 from samenloop.consolidate import Known, Ruling, accept, check, claim_of, judge
+from samenloop.contract import Codec
+from samenloop.kafka import Publisher, apply_topics, read_topic
+from samenloop.localstack import LocalStack
 from samenloop.model import Clearance, Plan, Visibility
 from samenloop.oracle import batch_findings
-from samenloop.probe import RECORDED_AT, probe_change, probe_id
+from samenloop.probe import RECORDED_AT, Walk, probe_change, probe_id
 from samenloop.rules import load_rules
+from samenloop.settings import Hub, Kafka, Probe
 from samenloop.visibility import Sight, Viewer, guarded, sight
 
 HUB = "00000099000000000001"
@@ -64,3 +73,21 @@ def test_no_partner_sees_it() -> None:
 def test_nothing_is_found_by_it() -> None:
     """It stands in nobody's way and digs with nobody."""
     assert batch_findings({probe(0).id: probe(0)}, load_rules(), date(2027, 1, 4)) == {}
+
+
+def test_a_probe_that_nobody_takes_is_lost(local_stack: LocalStack, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where no stage is at work each is counted once, by name; Kafka took part, so the probe itself is ready."""
+    kafka = Kafka(bootstrap_servers=local_stack.bootstrap, prefix=f"p{secrets.token_hex(4)}.")
+    hub = Hub(kafka=kafka, probe=Probe(lost_after_seconds=1))
+    apply_topics(kafka)
+    lost = [metrics.PROBE_LOST_TOTAL.labels(pipeline=stage)._value for stage in metrics.PROBE_PIPELINE]
+    before = [value.get() for value in lost]
+    publisher = Publisher(kafka, acknowledge_seconds=10)
+
+    answered = Walk(hub, Codec.offline(), publisher).once(threading.Event())
+    publisher.close()
+
+    assert answered
+    assert [value.get() - was for value, was in zip(lost, before, strict=True)] == [1, 1, 1]
+    assert [record.key for record in read_topic(kafka, "plan-changes")] == [probe_id(hub.hub.oin)]
+    assert '"probe.lost"' in capsys.readouterr().err

@@ -234,6 +234,9 @@ def test_parts_count_up_from_the_port(hub_file: Path) -> None:
 
     assert ports.keys() == PARTS
     assert {part.name for part in parts_of(with_edge, hub_file)} == PARTS | {"edge"}
+    quiet = {"SAMENLOOP_PROBE__ENABLED": "false", "SAMENLOOP_LAG_EXPORTER__ENABLED": "false"}
+    without = {part.name for part in parts_of(load_hub(hub_file, quiet), hub_file)}
+    assert without == PARTS - {"probe", "lag-exporter"}
     assert ports["stream consolidate"] == "9100"
     assert ports["source town"] == "9104"
     assert ports["stream health"] == "9105"
