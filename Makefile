@@ -9,7 +9,7 @@ COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate
 	--no-emit-find-links --no-header pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench bench-setup chaos prometheus dashboards lock clean prepare prepare-test
+.PHONY: help demo test lint bench bench-setup chaos drills prometheus dashboards lock clean prepare prepare-test
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F '\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -39,6 +39,9 @@ chaos: prepare-test ## Kill, freeze and restart everything for ROUNDS=n rounds; 
 dashboards: prepare-test ## Write deploy/grafana/dashboards and their page anew
 	@$(PY) -m deploy.grafana
 	@$(PY) docs/generate.py
+
+drills: prepare-test ## Break a real hub in five ways and see that the right alerts fire and end
+	@$(PY) -m pytest tests/deploy/prometheus/test_drills.py $(ARGS)
 
 prometheus: ## Fetch Debian's Prometheus for the demo, promtool and amtool (into the cache, nothing is installed)
 	@deploy/prometheus/fetch.sh
