@@ -11,7 +11,7 @@ COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate
 	--no-emit-find-links --no-header pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench bench-setup chaos soak docs lock clean prepare prepare-test
+.PHONY: help demo test lint bench bench-setup chaos soak drills docs dashboards prometheus lock clean prepare prepare-test
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F '\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -43,6 +43,16 @@ soak: prepare-test ## Play a day of a nation in MINUTES=n with all that goes wro
 
 docs: prepare-test ## Build the documentation as a site into build/site; ends with 1 on any dead link
 	@$(PY) docs/site.py
+
+dashboards: prepare-test ## Write deploy/grafana/dashboards and their page anew
+	@$(PY) -m deploy.grafana
+	@$(PY) docs/generate.py
+
+drills: prepare-test ## Break a real hub in five ways and see that the right alerts fire and end
+	@$(PY) -m pytest tests/deploy/prometheus/test_drills.py $(ARGS)
+
+prometheus: ## Fetch Debian's Prometheus for the demo, promtool and amtool (into the cache, nothing is installed)
+	@deploy/prometheus/fetch.sh
 
 lock: ## Resolve both lock files anew (needs uv)
 	@command -v $(UV) >/dev/null || { echo "uv: not found. Install it: .venv/bin/python -m pip install uv" >&2; exit 1; }

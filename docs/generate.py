@@ -15,6 +15,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from rich.console import Console
 
+from deploy.grafana.boards import BOARDS
+from deploy.grafana.panels import Board, Panel, anchor
 from docs import asyncapi
 from edge.problems import KINDS
 from samenloop.cli import COMMANDS
@@ -90,6 +92,29 @@ def metrics() -> str:
         )
         lines.append(f"| `{name}` | {metric.kind.__name__.lower()} | {labels or '–'} | {metric.help} |")
     return "\n".join(lines) + "\n"
+
+
+def dashboards() -> str:
+    """Return the page of all panels of the dashboards, which each panel links to."""
+    lines = [
+        "# Dashboards",
+        "",
+        NOTE,
+        "What every panel says. How to get them into Grafana and how to read them stands in",
+        "[operators/dashboards.md](../operators/dashboards.md).",
+    ]
+    for board in BOARDS:
+        lines += ["", f'## <a id="{board.name}"></a>{board.title}', "", f"`{board.uid}`. {board.says}"]
+        for row in board.rows:
+            lines += ["", f"### {row.title}"]
+            lines += [line for panel in row.panels for line in _panel(board, panel)]
+    return "\n".join(lines) + "\n"
+
+
+def _panel(board: Board, panel: Panel) -> list[str]:
+    queries = [query.expr for query in panel.queries]
+    head = f'<a id="{anchor(board, panel)}"></a>**{panel.title}**. {panel.says}'
+    return ["", head, "", "```promql", *queries, "```"]
 
 
 def commands() -> str:
@@ -239,6 +264,7 @@ def _shown(value: Any) -> str:
 PAGES: dict[str, Callable[[], str]] = {
     "settings.md": settings,
     "metrics.md": metrics,
+    "dashboards.md": dashboards,
     "commands.md": commands,
     "topics.md": topics,
     "events.md": events,

@@ -52,8 +52,8 @@ def serve(
     """Serve until *stop* is set; then take no more requests and finish those under way.
 
     *on_turn* is called as long as the event loop turns, *on_awaited* with what is still awaited, None when Kafka
-    answers and all keys are known. Raises
-    BadSettings when the address cannot be listened on, or a master key is named that cannot be used.
+    answers, all keys are known and the read model has caught up. Raises BadSettings when the address cannot be listened
+    on, or a master key is named that cannot be used.
     """
     settings = hub.edge
     master_key = read_master_key(hub.delivery) if hub.delivery.master_key_file is not None else None
@@ -87,10 +87,7 @@ def serve(
         )
         if master_key is not None:
             services.subscribing = _subscribing(hub, master_key, codec, book, services)
-        metrics.DLQ_RECORDS_TOTAL.start(topic="events")
-        for topic in ("plan-changes", "restriction-reports", "subscriptions", "dead-letters", "dead-letter-states"):
-            metrics.PRODUCER_RECORDS_TOTAL.start(topic=topic)
-        metrics.at_scrape(filling.show)
+        _show(filling)
         _log.info("edge.listening", "Partners may send and ask here once the process is ready.", url=base_url,
                   listens=_address(listener))  # fmt: skip
         try:
@@ -102,6 +99,13 @@ def serve(
             shelf.close()
             services.reads.close()
             filling.close()
+
+
+def _show(filling: Filling) -> None:
+    metrics.DLQ_RECORDS_TOTAL.start(topic="events")
+    for topic in ("plan-changes", "restriction-reports", "subscriptions", "dead-letters", "dead-letter-states"):
+        metrics.PRODUCER_RECORDS_TOTAL.start(topic=topic)
+    metrics.at_scrape(filling.show)
 
 
 def _subscribing(hub: Hub, key: bytes, codec: Codec, book: Book, services: EdgeServices) -> Subscribing:

@@ -1,7 +1,10 @@
 """What tests of several packages share: the real broker and registry, the folder of real data, and who runs what."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from xdist.remote import Producer
@@ -10,12 +13,16 @@ from xdist.scheduler import LoadScopeScheduling
 from samenloop.localstack import LocalStack
 
 REPOSITORY = Path(__file__).parents[1]
-WHOLE_HUBS = (
-    "tests/chaos/test_nothing_lost.py",
-    "tests/samenloop/demo/test_demo.py",
-    "tests/samenloop/cli/test_up.py",
-)
-"""Each starts a dozen processes: one worker runs them all, one after the other, so that no two run at a time."""
+LANES = {
+    "tests/chaos/test_nothing_lost.py": "one",
+    "tests/samenloop/cli/test_up.py": "one",
+    "tests/samenloop/test_secure_hub.py": "one",
+    "tests/samenloop/demo/test_demo.py": "two",
+    "tests/deploy/grafana/test_on_prometheus.py": "two",
+    "tests/deploy/test_compose_runs.py": "two",
+    "tests/deploy/prometheus/test_drills.py": "two",
+}
+"""Files that start a dozen processes each: one worker runs all of a lane, one after the other."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -24,11 +31,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     Workers begin with what takes longest, and wait for Kafka while there is still something else to compute.
     """
     for item in items:
-        if "local_stack" in getattr(item, "fixturenames", ()):
+        if {"local_stack", "played_demo"} & set(getattr(item, "fixturenames", ())):
             item.add_marker("kafka")
     if hasattr(config, "workerinput"):
         on_kafka = {_file(item.nodeid) for item in items if item.get_closest_marker("kafka")}
-        items.sort(key=lambda item: (_file(item.nodeid) not in WHOLE_HUBS, _file(item.nodeid) not in on_kafka))
+        items.sort(key=lambda item: (_file(item.nodeid) not in LANES, _file(item.nodeid) not in on_kafka))
 
 
 class ByFile(LoadScopeScheduling):
@@ -39,7 +46,7 @@ class ByFile(LoadScopeScheduling):
         super().__init__(config, log)
 
     def _split_scope(self, nodeid: str) -> str:
-        return "whole hubs" if _file(nodeid) in WHOLE_HUBS else _file(nodeid)
+        return LANES.get(_file(nodeid), _file(nodeid))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:
@@ -68,3 +75,20 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("the real exports (shared/data beside the checkout) are not on this machine")
     return folder
+
+
+class PlayedDemo(NamedTuple):
+    """The demonstration after its end: its folder, what it said, how it ended."""
+
+    folder: Path
+    said: str
+    code: int
+
+
+@pytest.fixture(scope="session")
+def played_demo(tmp_path_factory: pytest.TempPathFactory) -> PlayedDemo:
+    """The demonstration, played once from beginning to end, for all who look at what it did and left."""
+    folder = tmp_path_factory.mktemp("demo") / "demo"
+    command = [sys.executable, "-m", "samenloop.cli", "demo", "--once", "--folder", str(folder)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=390, check=False)
+    return PlayedDemo(folder, ended.stdout + ended.stderr, ended.returncode)

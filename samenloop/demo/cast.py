@@ -15,6 +15,7 @@ from samenloop.demo.puller import Puller
 from samenloop.demo.pusher import PermitDesk, Pusher
 from samenloop.demo.screen import Screen
 from samenloop.demo.watch import Watch
+from samenloop.localstack.prometheus import Prometheus
 from samenloop.receiver import Receiver
 from samenloop.rules import Language, Rules
 from samenloop.settings import Hub
@@ -35,6 +36,8 @@ class Cast:
     screen: Screen
     language: Language
     broker_up: datetime
+    prometheus: Prometheus | None
+    """Scrapes every part, where this machine has one."""
     stopping: threading.Event = field(default_factory=threading.Event)
     said: deque[str] = field(default_factory=lambda: deque(maxlen=40))
     """What the parts said last, for when something goes wrong."""

@@ -15,6 +15,7 @@ from samenloop.demo.region import GEMEENTE, NETBEHEERDER, OFFLINE, WATERSCHAP, W
 from samenloop.demo.roads import ROADS
 from samenloop.demo.watch import View
 from samenloop.demo.workplace import EXPORTS, SETTINGS
+from samenloop.localstack.prometheus import monitoring_folder
 from samenloop.model import AlertReason, Conflict, Opportunity, Phase, Plan
 from samenloop.notify import FIRST_LOAD
 from samenloop.oracle import batch_findings, differences
@@ -173,3 +174,17 @@ def addresses(cast: Cast) -> None:
             say(f"  exports          {cast.folder / name / EXPORTS}")
     for name, status in cast.supervisor.status.items():
         say(f"  {name:16} {status.address}/metrics" if status.address else f"  {name:16} {status.state.value}")
+    say("For operators:", "bold")
+    for line in _operators(cast):
+        say(f"  {line}")
+
+
+def _operators(cast: Cast) -> list[str]:
+    if cast.prometheus is None:
+        return ["no Prometheus on this machine: `make prometheus` fetches Debian's, then start the demo again"]
+    dashboards = monitoring_folder() / "grafana" / "dashboards"
+    return [
+        f"Prometheus       {cast.prometheus.url} (what fires: {cast.prometheus.url}/alerts)",
+        f"dashboards       {dashboards}/*.json: in your Grafana, add a Prometheus data source with that address",
+        "                 (Connections > Data sources), then import the files (Dashboards > New > Import)",
+    ]

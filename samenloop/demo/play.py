@@ -11,8 +11,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 from samenloop import clock
@@ -33,6 +34,7 @@ from samenloop.errors import SamenloopError
 from samenloop.kafka import apply_topics
 from samenloop.localstack import LocalStack
 from samenloop.localstack.ports import free_ports
+from samenloop.localstack.prometheus import Prometheus, monitoring_folder, program
 from samenloop.model import Conflict
 from samenloop.partners import add_partner
 from samenloop.receiver import Receiver
@@ -40,7 +42,7 @@ from samenloop.rules import Language, load_rules
 from samenloop.settings import Hub, load_hub
 from samenloop.subscription_life import ask_now, begin
 from samenloop.subscriptions import wish_of
-from samenloop.supervisor import Part, Supervisor, stop_on_signals
+from samenloop.supervisor import Part, Status, Supervisor, stop_on_signals
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
 _WEEK_SECONDS, _END_SECONDS = 90.0, 120.0
@@ -61,6 +63,7 @@ def play(folder: Path, parts_of: Callable[[Hub, Path], Sequence[Part]], *, once:
         LocalStack(folder / "local", tell=screen.say) as stack,
         Receiver() as receiver,
         RoadFeed() as feed,
+        _prometheus(folder) as prometheus,
     ):
         broker_up = clock.now()
         screen.say(f"Kafka at {stack.bootstrap}, schema registry at {stack.registry_url}")
@@ -73,10 +76,31 @@ def play(folder: Path, parts_of: Callable[[Hub, Path], Sequence[Part]], *, once:
         screen.say(f"Schemas registered, {topics} topics made; the hub starts")
         codec = Codec.from_registry(hub.registry, hub.kafka.prefix, host=hub.hub.schema_host)
         said: deque[str] = deque(maxlen=40)
-        supervisor = Supervisor(parts_of(hub, settings), tell=lambda name, line: said.append(f"{name} | {line}"))
+
+        def changed(name: str, status: Status) -> None:
+            if prometheus is not None:
+                prometheus.watch({name: status.address})
+
+        supervisor = Supervisor(
+            parts_of(hub, settings), tell=lambda name, line: said.append(f"{name} | {line}"), changed=changed
+        )
         rules = load_rules(hub.hub.rules)
-        cast = Cast(folder, hub, codec, rules, receiver, feed, supervisor, screen, language, broker_up, said=said)
+        cast = Cast(
+            folder, hub, codec, rules, receiver, feed, supervisor, screen, language, broker_up, prometheus, said=said
+        )
         return asyncio.run(_run(cast, once=once))
+
+
+@contextmanager
+def _prometheus(folder: Path) -> Iterator[Prometheus | None]:
+    """Run a Prometheus over the hub where this machine has one."""
+    binary = program("prometheus")
+    if binary is None:
+        yield None
+        return
+    rules = monitoring_folder() / "prometheus" / "rules.yaml"
+    with Prometheus(binary, folder / "prometheus", rules=rules) as prometheus:
+        yield prometheus
 
 
 def _prepare(hub: Hub) -> int:

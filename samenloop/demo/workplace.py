@@ -66,6 +66,7 @@ def _settings(bootstrap: str, registry_url: str, edge_port: int) -> dict[str, ob
             "first_load_quiet_seconds": 2,
         },
         "edge": {"port": edge_port, "public": True},
+        "probe": {"every_seconds": 5},  # weeks take seconds here
         "sources": {
             source: {
                 "connector": connector,

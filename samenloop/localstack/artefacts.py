@@ -54,7 +54,7 @@ def deploy_folder() -> Path:
 def located() -> Artefacts:
     """Return where the programs are, or will be once `fetched`."""
     pom = (deploy_folder() / "pom.xml").read_bytes()
-    return Artefacts(_cache() / f"local-stack-{hashlib.sha256(pom).hexdigest()[:12]}")
+    return Artefacts(cache_folder() / f"local-stack-{hashlib.sha256(pom).hexdigest()[:12]}")
 
 
 def fetched(tell: Callable[[str], object]) -> Artefacts:
@@ -93,7 +93,8 @@ def _fetch(maven: str, artefacts: Artefacts) -> None:
         raise Retry("local-stack.fetch", f"Maven could not fetch the programs of the local stack; it said:\n{said}")
 
 
-def _cache() -> Path:
+def cache_folder() -> Path:
+    """Return our folder in the user's cache, shared by every checkout and every installed version."""
     root = os.environ.get("XDG_CACHE_HOME") or ""
     return (Path(root) if Path(root).is_absolute() else Path.home() / ".cache") / "samenloop"
 

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,12 +41,11 @@ def _until(true: Callable[[], bool], seconds: float) -> bool:
     return true()
 
 
-def test_it_ends_by_itself_with_everything_delivered(tmp_path: Path) -> None:
+def test_it_ends_by_itself_with_everything_delivered(played_demo: Any) -> None:
     """`--once` ends with 0: every expected alert has its final receipt, and the findings are those of the oracle."""
-    folder = tmp_path / "demo"
+    folder, said, code = played_demo
 
-    said, _ = _demo(folder, "--once").communicate(timeout=390)
-
+    assert code == 0, said
     assert "NOT AS EXPECTED" not in said, said
     assert "Week 12" in said
     assert "its export is refused, nothing is removed" in said
