@@ -37,7 +37,7 @@ class Process:
 
     @property
     def url(self) -> str:
-        found = re.search(r'"url":"([^"]+)"', self.said())
+        found = re.search(r'"edge.listening".*?"url":"([^"]+)"', self.said())
         assert found is not None, self.said()
         return found[1]
 
