@@ -55,7 +55,8 @@ class Folder:
     def pages(self, cursor: str | None) -> Iterator[Page]:
         """Yield the exports after *cursor*, oldest first. A file with a new content under its old name comes again.
 
-        Raises Retry(`file-error`) when the folder or a file cannot be read.
+        Raises Retry(`file-error`) when the place is not there (any more), or a file cannot be read: a folder that went
+        away is not an empty one.
         """
         time, digest, name = cursor.split("|", 2) if cursor else ("", "", "")
         for export in self.exports():
@@ -79,8 +80,8 @@ class Folder:
             return [where]
         root = Path(where.anchor or ".")
         found = [path for path in root.glob(str(where.relative_to(where.anchor))) if path.is_file()]
-        if not found and not where.parent.is_dir() and not any(c in str(where) for c in "*?["):
-            raise Retry("file-error", f"there is no folder {where.parent.name!r}")
+        if not found and not (_is_pattern(where) and _fixed_part(where).is_dir()):
+            raise Retry("file-error", f"there is no {_fixed_part(where).name!r}")
         return [path for path in found if not path.name.startswith(".")]
 
     def _time(self, path: Path) -> datetime:
@@ -98,6 +99,17 @@ class Folder:
         """Say whether a file in a folder is an export: by its ending, and not hidden (half written)."""
         bare = path.name.lower().removesuffix(".gz")
         return path.is_file() and not path.name.startswith((".", "~")) and bare.endswith(self.endings)
+
+
+def _is_pattern(where: Path) -> bool:
+    return any(character in str(where) for character in "*?[")
+
+
+def _fixed_part(where: Path) -> Path:
+    """Return the folder in which a pattern begins, a path without one as it is."""
+    while _is_pattern(where):
+        where = where.parent
+    return where
 
 
 def named_pages(files: Sequence[Path], moment: Moment, *, packed: bool = False) -> Iterator[Page]:

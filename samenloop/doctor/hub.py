@@ -172,19 +172,19 @@ def _volumes(said: Said) -> list[Check]:
 
 
 def _registry(hub: Hub) -> Check:
+    url = hub.registry.url
     try:
-        with _LOOPBACK_SAFE.open(f"{hub.registry.url}/subjects", timeout=_ASK_SECONDS) as answer:
-            answer.read()
-    except (OSError, ValueError) as error:
-        return Check(
-            "registry", "fail", f"{hub.registry.url} does not answer: {error}", "start it, or correct registry.url"
-        )
-    return Check("registry", "ok", f"{hub.registry.url} answers")
+        Registry(hub.registry, timeout_s=_ASK_SECONDS, retries=0).level()
+    except Retry as error:
+        return Check("registry", "fail", f"{url} does not answer: {error}", "start it, or correct registry.url")
+    except BadSettings as error:
+        return Check("registry", "fail", str(error), "correct the settings of the registry")
+    return Check("registry", "ok", f"{url} answers")
 
 
 def _schemas(hub: Hub) -> list[Check]:
     """Every schema that this hub writes must be there under its subject; ids are what stands before each value."""
-    registry, prefix = Registry(hub.registry.url), hub.kafka.prefix
+    registry, prefix = Registry(hub.registry), hub.kafka.prefix
     checks = [check for topic in TOPICS.values() for check in _schema(registry, topic, prefix)]
     return bounded(checks) or [Check("schemas", "ok", f"{len(TOPICS)} are registered, under {LEVEL}")]
 

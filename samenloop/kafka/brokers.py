@@ -173,14 +173,20 @@ def _volumes(broker: int, told: Any) -> list[Volume]:
 def _connection(kafka: Kafka) -> dict[str, Any]:
     password = kafka.sasl_password.get_secret_value() if kafka.sasl_password else None
     secure = kafka.security_protocol.endswith("SSL")
-    cafile = str(kafka.ssl_ca_location) if kafka.ssl_ca_location else None
     return {
         "bootstrap_servers": kafka.bootstrap_servers,
         "client_id": f"{kafka.prefix}doctor",
         "request_timeout_ms": _ASK_MS,
         "security_protocol": kafka.security_protocol,
-        "ssl_context": ssl.create_default_context(cafile=cafile) if secure else None,
+        "ssl_context": _context(kafka) if secure else None,
         "sasl_mechanism": kafka.sasl_mechanism or "PLAIN",
         "sasl_plain_username": kafka.sasl_username,
         "sasl_plain_password": password,
     }
+
+
+def _context(kafka: Kafka) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=str(kafka.ssl_ca_location) if kafka.ssl_ca_location else None)
+    if kafka.ssl_certificate_location is not None:
+        context.load_cert_chain(kafka.ssl_certificate_location, kafka.ssl_key_location)
+    return context

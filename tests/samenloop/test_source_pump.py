@@ -352,13 +352,20 @@ def test_a_bad_record_goes_to_the_dead_letters_with_its_bytes(desk: Desk) -> Non
     assert all(p.read == p.created + p.updated + p.removed + p.unchanged + p.rejected for p in desk.polls)
 
 
-def test_a_missing_folder_is_tried_again(tmp_path: Path) -> None:
-    """An outage is no deletion: the poll is accounted for and raises Retry."""
-    desk = Desk(tmp_path / "desk", profile=PROFILE.replace("exports", "elsewhere/exports"))
+@pytest.mark.parametrize("files", ["elsewhere/exports", "elsewhere", "elsewhere/*.geojson", "export.geojson"])
+def test_a_missing_folder_is_tried_again(tmp_path: Path, files: str) -> None:
+    """An outage is no deletion and no empty delivery: the poll is accounted for as failed and raises Retry."""
+    desk = Desk(tmp_path / "desk", profile=PROFILE.replace("exports", files))
 
     with pytest.raises(Retry, match="file-error"):
         poll(desk.pump())
     assert desk.polls[-1].outcome is PollOutcome.HTTP_ERROR
+
+
+def test_an_empty_folder_is_a_poll_without_news(desk: Desk) -> None:
+    """The export of tonight may still have to come."""
+    poll(desk.pump())
+    assert desk.polls[-1].outcome is PollOutcome.UNCHANGED
 
 
 def test_an_oin_of_the_test_range_is_refused_where_the_hub_says_so(desk: Desk) -> None:
