@@ -16,11 +16,15 @@ from samenloop.settings import Kafka
 from samenloop.stage import Output
 
 
-def send(kafka: Kafka, outputs: Iterable[Output]) -> None:
-    """Write *outputs* as fast as the broker takes them."""
+def send(kafka: Kafka, outputs: Iterable[Output], *, per_second: float | None = None) -> None:
+    """Write *outputs* as fast as the broker takes them, or so many a second, as a source spreads a bulk load."""
     producer = plain_producer(kafka)
     name: dict[str, str] = {}
-    for output in outputs:
+    began = time.monotonic()
+    for number, output in enumerate(outputs):
+        if per_second is not None and (early := began + number / per_second - time.monotonic()) > 0.1:
+            producer.flush(60)
+            time.sleep(early)
         topic = name.setdefault(output.topic, topic_on_wire(kafka.prefix, output.topic))
         while True:
             try:

@@ -98,7 +98,9 @@ def _day(asked: argparse.Namespace, measured: Measured, receiver: Receiver, flee
         watch.remember()
         bulk = Nation(asked.bulk, seed=2)
         steps: dict[str, Callable[[], None]] = {
-            "bulk load": lambda: send(kafka, arriving.outputs(bulk.everything(), ChangeKind.SNAPSHOT)),
+            "bulk load": lambda: send(
+                kafka, arriving.outputs(bulk.everything(), ChangeKind.SNAPSHOT), per_second=kafka.changes_per_second
+            ),
             "partner away": lambda: _away(receiver, seconds * 0.1),
             "processes killed": lambda: _kill(fleet, seconds * 0.05),
         }
