@@ -10,6 +10,7 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+from samenloop import logs
 from samenloop.localstack import LocalStack
 
 REPOSITORY = Path(__file__).parents[1]
@@ -36,6 +37,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if hasattr(config, "workerinput"):
         on_kafka = {_file(item.nodeid) for item in items if item.get_closest_marker("kafka")}
         items.sort(key=lambda item: (_file(item.nodeid) not in LANES, _file(item.nodeid) not in on_kafka))
+
+
+def pytest_runtest_setup() -> None:
+    """Each test begins with the logs of a new process, whatever a command that ran before had set."""
+    logs.configure()
 
 
 class ByFile(LoadScopeScheduling):

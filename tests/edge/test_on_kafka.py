@@ -147,6 +147,6 @@ def test_kafka_away(edge: Process, sender: Sender, local_stack: LocalStack) -> N
     again = sender.post(edge.url, both)
 
     assert answer.status_code == 503
-    assert answer.headers["retry-after"] == "5"
+    assert answer.headers["retry-after"] in ("2", "5")  # known to be away, or found out with these very events
     assert again.status_code == 202
     assert [change.origin.event_id for change in sender.values("plan-changes")] == [EVENT["id"], "b"]
