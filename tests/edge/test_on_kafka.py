@@ -144,9 +144,9 @@ def test_kafka_away(edge: Process, sender: Sender, local_stack: LocalStack) -> N
     finally:
         local_stack.start_broker()
     wait(lambda: httpx.get(f"{edge.url}/health/ready").status_code == 200, "ready again")
-    again = sender.post(edge.url, both)
+    wait(lambda: sender.post(edge.url, both).status_code == 202, "the same events are taken")
 
     assert answer.status_code == 503
     assert answer.headers["retry-after"] in ("2", "5")  # known to be away, or found out with these very events
-    assert again.status_code == 202
-    assert [change.origin.event_id for change in sender.values("plan-changes")] == [EVENT["id"], "b"]
+    sent = [change.origin.event_id for change in sender.values("plan-changes")]
+    assert list(dict.fromkeys(sent)) == [EVENT["id"], "b"]  # what was not acknowledged in time may be there twice
