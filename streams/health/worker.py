@@ -15,7 +15,7 @@ from uuid import uuid4
 from aiokafka.errors import KafkaError
 
 from samenloop import clock, metrics
-from samenloop.contract import Codec, Envelope, classification
+from samenloop.contract import Envelope, classification
 from samenloop.errors import Retry
 from samenloop.identity import system_urn
 from samenloop.logs import get_logger
@@ -50,7 +50,6 @@ class Worker:
         self._hub_urn = system_urn(hub.hub.oin, "samenloop")
         self._view = View(health.described)
         self._application: Application
-        self._reader: Codec | None = None
         self._recount: asyncio.Task[None] | None = None
         self._counted: Counted | None = None
         self._spoke = False
@@ -170,11 +169,8 @@ class Worker:
         self._next_recount = time.monotonic() + self._health.hub.views.recount_every_seconds
 
     def _read_topics(self, *, whole: bool) -> Counted:
-        hub = self._health.hub
-        if self._reader is None:  # a codec is not shared between threads
-            self._reader = Codec.from_registry(hub.registry, hub.kafka.prefix, host=hub.hub.schema_host)
         since = None if whole else clock.now() - WINDOW
-        return count_again(hub.kafka, self._reader, self._health.now(), since=since)
+        return count_again(self._health.hub.kafka, self._health.codec, self._health.now(), since=since)
 
     def _show(self) -> None:
         metrics.TABLE_KEYS.labels(table="health-accounts").set(len(self._view.accounts))
