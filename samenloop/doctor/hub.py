@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable
 from email.utils import parsedate_to_datetime
@@ -152,8 +153,13 @@ def _clock(hub: Hub, said: Said) -> Check:
 
 
 def _registry_ahead(hub: Hub) -> float | None:
+    """Any answer tells the time, a refusal as well: no credentials are needed for it."""
     try:
-        with _LOOPBACK_SAFE.open(f"{hub.registry.url}/subjects", timeout=_ASK_SECONDS) as answer:
+        try:
+            answer = _LOOPBACK_SAFE.open(f"{hub.registry.url}/subjects", timeout=_ASK_SECONDS)
+        except urllib.error.HTTPError as refusal:
+            answer = refusal
+        with answer:
             return (parsedate_to_datetime(answer.headers["Date"]) - clock.now()).total_seconds()
     except (OSError, ValueError, TypeError):
         return None
