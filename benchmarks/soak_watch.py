@@ -147,10 +147,11 @@ def _alerts(measured: Measured, receiver: Receiver) -> list[str]:
     alerts = {codec.decode("alerts", r.value, r.headers).id for r in read_topic(kafka, "alerts") if r.value}
     receipts = [codec.decode("receipts", r.value, r.headers) for r in read_topic(kafka, "receipts") if r.value]
     final = Counter(receipt.alert_id for receipt in receipts if receipt.outcome is not Outcome.RETRY)
+    arrived = receiver.ids
     taken = {r.alert_id for r in receipts if r.outcome in (Outcome.DELIVERED, Outcome.ACCEPTED)}
     found = {
         "alerts without exactly one final receipt": [alert for alert in alerts if final[alert] != 1],
-        "alerts delivered by their receipt that the partner lacks": [a for a in taken if str(a) not in receiver.ids],
+        "alerts delivered by their receipt that the partner lacks": [a for a in taken if str(a) not in arrived],
     }
     if not alerts:
         return ["there is no alert at all"]

@@ -1,7 +1,7 @@
 """Questions about collections: by area, period and instant, page by page, and one thing by its id.
 
-The tree gives keys, in order; rows are fetched for as many as a page needs. What a viewer may not see costs reading, so
-a page reads at most so many keys and may then be short: `next` goes on behind them.
+The tree, or the places one after the other, gives keys in order; rows are fetched for as many as a page needs. What
+a viewer may not see costs reading, so a page reads at most so many keys and may then be short: `next` goes on there.
 """
 
 from __future__ import annotations
@@ -33,6 +33,11 @@ from samenloop.visibility import FindingSight, Sight, Viewer
 Collection = Literal["plans", "restrictions", "conflicts", "opportunities"]
 MOST_KEYS = 100_000
 """How many keys one page reads at most."""
+_SAMPLE = 2000
+_TREE_COST, _TREE_COST_THEN = 3.0, 20.0
+"""What a key from the tree costs where reading one place costs 1, for now and for an instant of the past, when each
+key's version is looked at too. Measured with a million plans."""
+_LAST_KEY = float(2**63)
 _HIDDEN_BITS = 40
 """A `next` behind what may not be seen is this coarse, so that it tells nothing of it."""
 _FOREVER = (-3e38, 3e38)
@@ -155,16 +160,32 @@ def _keys(db: sqlite3.Connection, collection: str, viewer: Viewer, ask: Ask, mos
         found = db.execute(sql, (ask.after, *values, most)).fetchall()
     else:
         where, bounds = _in_box(ask)
-        sql = f"select rid from {collection}_box where {where} and rid > ? order by rid limit ?"
+        sql = f"select rid from {_way(db, collection, ask, most)} where {where} and rid > ? order by rid limit ?"
         found = db.execute(sql, (*bounds, ask.after, most)).fetchall()
     return [(rid, None) for (rid,) in found]
+
+
+def _way(db: sqlite3.Connection, collection: str, ask: Ask, most: int) -> str:
+    """Return the table that gives *most* keys sooner: the tree finds all that fit before it can put them in order, the
+    places have the order and are read until enough fit. Keys are hashes, so the next places are a fair sample of all.
+    """
+    where, bounds = _in_box(ask)
+    sample = f"select rid, {where} as fits from {collection}_places where rid > ? order by rid limit ?"
+    read, fit, last = db.execute(
+        f"select count(*), total(fits), max(rid) from ({sample})", (*bounds, ask.after, _SAMPLE)
+    ).fetchone()
+    if read < _SAMPLE:
+        return f"{collection}_places"
+    share, all_there_are = fit / read, read * (_LAST_KEY / (last - ask.after))
+    cost = _TREE_COST if ask.as_of is None else _TREE_COST_THEN
+    return f"{collection}_{'places' if share * share * all_there_are * cost >= most else 'box'}"
 
 
 def _keys_then(db: sqlite3.Connection, collection: str, ask: Ask, most: int) -> list[_Key]:
     c, as_of = collection, ask.as_of
     where, bounds = _in_box(ask)
     sql = (
-        f"select v.rid, v.at from {c}_box b cross join {c} v on v.rid = b.rid and v.until is null "
+        f"select b.rid, v.at from {_way(db, c, ask, most)} b cross join {c} v on v.rid = b.rid and v.until is null "
         f"where {where} and b.rid > ? and v.since <= ? union all "
         f"select v.rid, v.at from {c}_past_box b cross join {c} v on v.at = b.at "
         f"where {where} and v.rid > ? and v.since <= ? and v.until > ? order by 1 limit ?"

@@ -2,8 +2,9 @@
 
 Each collection keeps every version it was told of for a while. A version's key is where Kafka keeps it (`at`: partition
 and offset), so a feed is a range of keys. A thing's key (`rid`) is the hash of its id, so that pages come in the same
-order from every process. The boxes are R*Trees: metres of the hub's CRS, and days since 1970. `feature` is GeoJSON in
-CRS84 without its two last braces, so that what a viewer may see besides is put behind it; `box` are four doubles.
+order from every process. The boxes are R*Trees: metres of the hub's CRS, and days since 1970; `places` holds the same
+of what there is now, in the order of the keys. `feature` is GeoJSON in CRS84 without its two last braces, so that what
+a viewer may see besides is put behind it; `box` are four doubles.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from samenloop.errors import BadSettings
 
-LAYOUT = "3"
+LAYOUT = "4"
 """Rises with every change of the tables or of what is prepared in them: the file is then made anew."""
 TOPIC_OF = {
     "plans": "plan-states",
@@ -56,6 +57,9 @@ create unique index {c}_now on {c}(rid, level, owner) where until is null;
 create index {c}_past on {c}(until) where until is not null;
 create index {c}_past_of on {c}(rid) where until is not null;
 create virtual table {c}_box using rtree(rid, x0, x1, y0, y1, t0, t1);
+create table {c}_places(
+  rid integer primary key, x0 real not null, x1 real not null, y0 real not null, y1 real not null,
+  t0 real not null, t1 real not null);
 create virtual table {c}_past_box using rtree(at, x0, x1, y0, y1, t0, t1);
 create table {c}_owners(owner text not null, rid integer not null, primary key(owner, rid)) without rowid;
 create index {c}_owners_of on {c}_owners(rid);

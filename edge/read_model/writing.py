@@ -97,13 +97,12 @@ class _Table:
             "where until is null and rid in (select value from json_each(?))"
         )
         self.version = f"insert into {c} values({', '.join('?' * 24)})"
-        self.box = f"insert into {c}_box values(?, ?, ?, ?, ?, ?, ?)"
+        self.boxes = [f"insert into {c}_{part} values(?, ?, ?, ?, ?, ?, ?)" for part in ("box", "places")]
         self.owner = f"insert into {c}_owners values(?, ?)"
         self.ended = f"update {c} set until = ? where at = ?"
         self.forget = f"delete from {c} where at = ?"
-        self.past_box = f"insert into {c}_past_box select ?, x0, x1, y0, y1, t0, t1 from {c}_box where rid = ?"
-        self.drop_box = f"delete from {c}_box where rid = ?"
-        self.drop_owners = f"delete from {c}_owners where rid = ?"
+        self.past_box = f"insert into {c}_past_box select ?, x0, x1, y0, y1, t0, t1 from {c}_places where rid = ?"
+        self.drop = [f"delete from {c}_{part} where rid = ?" for part in ("box", "places", "owners")]
 
     def begin(self, rids: Iterable[int]) -> None:
         """Look up what is known of these things."""
@@ -129,14 +128,16 @@ class _Table:
         else:
             self._db.execute(self.ended, (until, at))
             self._db.execute(self.past_box, (at, rid))
-        self._db.execute(self.drop_box, (rid,))
-        self._db.execute(self.drop_owners, (rid,))
+        for statement in self.drop:
+            self._db.execute(statement, (rid,))
 
     def flush(self) -> None:
         """Write what waits."""
-        for statement, rows in ((self.version, self._rows), (self.box, self._boxes), (self.owner, self._owners)):
+        statements = ([self.version], self.boxes, [self.owner])
+        for each, rows in zip(statements, (self._rows, self._boxes, self._owners), strict=True):
             if rows:
-                self._db.executemany(statement, rows)
+                for statement in each:
+                    self._db.executemany(statement, rows)
                 rows.clear()
 
 

@@ -132,7 +132,8 @@ class World:
             replaced = alert and outcome is Outcome.EXPIRED and newest.get(alert.subject_id, 0) > alert.sequence
             if outcome not in _TAKEN and not replaced:
                 odd.append(f"alert {alert_id} ended as {outcome}")
-        odd += [f"the receiver lacks alert {alert.id}" for alert in taken if str(alert.id) not in self.receiver.ids]
+        arrived = self.receiver.ids
+        odd += [f"the receiver lacks alert {alert.id}" for alert in taken if str(alert.id) not in arrived]
         return odd if alerts else ["there is no alert at all"]
 
     def dead_letters(self) -> Counter[str]:

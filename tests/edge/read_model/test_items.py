@@ -14,7 +14,7 @@ import shapely
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edge.read_model import CRS_URIS, HistoryExpired, ReadModel
+from edge.read_model import CRS_URIS, HistoryExpired, ReadModel, items
 from edge.read_model.layout import rid_of
 from samenloop import model
 from samenloop.contract import to_feature, to_json
@@ -94,13 +94,21 @@ def filled(make_log: Callable[..., Log], model_of: Callable[[Log], ReadModel]) -
 VIEWERS = [partner(MUNICIPALITY), partner(BUILDER), PUBLIC]
 
 
+@pytest.fixture(params=["places", "tree"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ways to the same keys: so few plans are all read as places, unless one of them is sample enough."""
+    if request.param == "tree":
+        monkeypatch.setattr(items, "_SAMPLE", 1)
+
+
+@pytest.mark.usefixtures("way")
 @FEW
 @given(found=plans(), box=st.tuples(X, Y, X, Y), days=st.tuples(DAYS, DAYS), data=st.data())
 def test_a_page_equals_brute_force(
     filled: Filled, found: list[model.Plan], box: Any, days: Any,
     data: st.DataObject,
 ) -> None:  # fmt: skip
-    """The tree and its rounding change nothing: what touches the box, in the period, and may be seen, and no more."""
+    """Neither way nor the tree's rounding changes anything: what touches the box, in the period, and may be seen."""
     box = (min(box[0], box[2]), min(box[1], box[3]), max(box[0], box[2]), max(box[1], box[3]))
     area = shapely.box(*box) if data.draw(st.booleans()) else None
     first, last = sorted(days) if data.draw(st.booleans()) else (None, None)
@@ -121,6 +129,7 @@ def test_a_page_equals_brute_force(
     assert page.next is None
 
 
+@pytest.mark.usefixtures("way")
 @FEW
 @given(found=plans(), limit=st.integers(1, 7), located=st.booleans(), viewer=st.sampled_from(VIEWERS))
 def test_pages_give_each_item_once(
@@ -285,6 +294,7 @@ def test_a_page_of_hidden_plans_ends(
     assert {read_page(token) for token in tokens}.isdisjoint({rid_of(plan.id) for plan in hidden})
 
 
+@pytest.mark.usefixtures("way")
 def test_as_of(log: Log, model_of: Callable[[Log], ReadModel]) -> None:
     """What was known then: earlier versions, what is removed by now, and not yet what came later."""
     first, later = make_plan("A", title="First"), make_plan("B")
