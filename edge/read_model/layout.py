@@ -64,8 +64,9 @@ create virtual table {c}_past_box using rtree(at, x0, x1, y0, y1, t0, t1);
 create table {c}_owners(owner text not null, rid integer not null, primary key(owner, rid)) without rowid;
 create index {c}_owners_of on {c}_owners(rid);
 """
-_WRITER = ("journal_mode=wal", "synchronous=normal", "cache_size=-131072", "journal_size_limit=67108864",
-           "temp_store=memory")  # fmt: skip
+LARGEST_LOG = 16 * 2**20
+"""Bytes of SQLite's write-ahead log after which it is brought into the file, waiting for who reads."""
+_WRITER = ("journal_mode=wal", "synchronous=normal", "cache_size=-131072", "temp_store=memory")
 _READER = ("query_only=on", "cache_size=-32768", "mmap_size=2147483648", "temp_store=memory")
 
 
@@ -123,6 +124,11 @@ def open_reader(path: Path) -> sqlite3.Connection:
     for pragma in _READER:
         connection.execute(f"pragma {pragma}")
     return connection
+
+
+def log_of(path: Path) -> Path:
+    """Return where SQLite keeps its write-ahead log of the file."""
+    return path.with_name(path.name + "-wal")
 
 
 def layout_of(path: Path) -> str | None:

@@ -32,10 +32,12 @@ from edge.read_model.documents import (
 from edge.read_model.layout import (
     ALERTS,
     COLLECTIONS,
+    LARGEST_LOG,
     REMOVED,
     TOPIC_OF,
     WITHDRAWN,
     at_of,
+    log_of,
     open_writer,
     place_of,
     rid_of,
@@ -155,6 +157,7 @@ class Writer:
 
     def __init__(self, path: Path, codec: Codec, source: str, metric_crs: str, keep: Keep) -> None:
         self._db = open_writer(path)
+        self._log = log_of(path)
         self._codec, self._source, self._crs, self._keep = codec, source, metric_crs, keep
         self._tables = {topic: _Table(self._db, collection) for topic, collection in _COLLECTION_OF.items()}
         self._plans = PlanReader(codec)
@@ -363,6 +366,10 @@ class Writer:
             self._db.execute("rollback")
             raise
         self._db.execute("commit")
+        if self._log.stat().st_size > LARGEST_LOG:
+            # Where somebody always reads there is no moment at which the log would begin anew by itself: it would grow,
+            # and every page that is read would be looked for in all of it.
+            self._db.execute("pragma wal_checkpoint(truncate)")
 
 
 def _passed_over(record: Record, error: Reject) -> None:
