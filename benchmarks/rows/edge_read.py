@@ -75,11 +75,11 @@ def run(wanted: set[str]) -> Iterator[Row]:
 def _rows(path: Path, model: ReadModel, nation: Nation, states: _States, rate: float) -> Iterator[Row]:
     yield Row(WRITES, rate, "plans/CPU-s", note=f"an empty file filled with {PLANS:,} plans, the making of records too")
     boxes = _boxes(nation, ASKED)
+    changes = [states.records(batch) for batch in nation.changes(60_000, 2000)]
     gc.freeze()  # a million plans of the load are no garbage of the one who asks
     idle, said = _asked(model, boxes)
     yield Row(BBOX_IDLE, idle, "ms", note=f"the writer at rest; {said}")
     scanned = _scanned(path, boxes[:SCANNED])
-    changes = [states.records(batch) for batch in nation.changes(60_000, 2000)]
     ready, stop = multiprocessing.Event(), multiprocessing.Event()
     writer = multiprocessing.get_context("fork").Process(
         target=_write_on, args=(path, changes, states.offsets, ready, stop)
