@@ -125,6 +125,8 @@ class Webhook:
         """Take the answers that came, start what is due."""
         self._uncounted.now()
         self._reach.poll()
+        for ended in self._reach.disputed():
+            self._write(ended, SubscriptionStatus.ENDED, ended.status_reason, now)
         for attempt, answer in self._sender.answers():
             delivery = self._flying.pop(attempt, None)
             if delivery is not None:
@@ -316,16 +318,24 @@ class Webhook:
         before = self._reach.subscription(delivery.alert.subscription_id)
         if before is None or before.status is not SubscriptionStatus.ACTIVE:
             return
-        changed = subscriptions.with_status(before, status, reason, now)
-        self._reach.put(changed)
-        self._out.append(subscriptions.subscription_output(self._codec, self._source, changed))
+        self._write(before, status, reason, now)
         log.warning(
             f"subscription.{status.value.lower()}",
             "A subscription was ended or paused by what its partner answers.",
-            subscription=str(changed.id),
-            partner=changed.subscriber_oin,
+            subscription=str(before.id),
+            partner=before.subscriber_oin,
             reason=reason,
         )
+
+    def _write(self, before: Subscription, status: SubscriptionStatus, reason: str | None, now: datetime) -> None:
+        """Write the next revision of a subscription, together with the receipts.
+
+        Its subscriber may change it in the same moment: then the last word counts, but an end is for good and is said
+        again by whoever sees that it was written over.
+        """
+        changed = subscriptions.with_status(before, status, reason, now)
+        self._reach.put(changed)
+        self._out.append(subscriptions.subscription_output(self._codec, self._source, changed))
 
     def _partner(self, delivery: Delivery) -> str:
         subscription = self._reach.subscription(delivery.alert.subscription_id)

@@ -48,6 +48,7 @@ class Reach:
         self._following: Following | None = None
         self._subscriptions: dict[UUID, Subscription] = {}
         self._partners: dict[str, Partner] = {}
+        self._disputed: list[Subscription] = []
 
     def catch_up(self) -> None:
         """Read all there is; what ended before must be known before the first attempt."""
@@ -66,7 +67,7 @@ class Reach:
 
     def partners(self) -> set[str]:
         """Return who is told over HTTP, or would be."""
-        told = (one for one in list(self._subscriptions.values()) if one.status is not SubscriptionStatus.ENDED)
+        told = (one for one in list(self._subscriptions.values()) if not _ended(one))
         return {one.subscriber_oin for one in told if one.protocol is Channel.HTTP}
 
     def put(self, subscription: Subscription) -> None:
@@ -76,6 +77,13 @@ class Reach:
             self._subscriptions[subscription.id] = subscription
             if subscription.protocol is Channel.HTTP:
                 metrics.start(partner=subscription.subscriber_oin, channel="webhook")
+        elif _ended(before) != _ended(subscription):
+            self._disputed.append(before if _ended(before) else subscription)
+
+    def disputed(self) -> list[Subscription]:
+        """Return, once, what was ended in the same moment in which somebody else wrote the same revision without it."""
+        found, self._disputed = self._disputed, []
+        return [one for one in found if self._subscriptions[one.id].revision <= one.revision]
 
     def leave(self, alert: Alert, label: str) -> Leave:
         """Say what may be done with an alert whose content is classified as *label*.
@@ -86,7 +94,7 @@ class Reach:
         partner = None if subscription is None else self._partners.get(subscription.subscriber_oin)
         if subscription is None:
             return Leave.WAIT
-        if subscription.status is SubscriptionStatus.ENDED:
+        if _ended(subscription):
             return Leave.ENDED
         if subscription.protocol is not Channel.HTTP:
             return Leave.OTHER_CHANNEL
@@ -111,3 +119,7 @@ class Reach:
                 self.put(value)
             elif isinstance(value, Partner):
                 self._partners[value.oin] = value
+
+
+def _ended(subscription: Subscription) -> bool:
+    return subscription.status is SubscriptionStatus.ENDED

@@ -391,6 +391,26 @@ def test_410_ends_the_subscription(start: Start, receiver: Receiver) -> None:
     assert topics.committed == 3
 
 
+@pytest.mark.parametrize("order", [("ENDED", "PAUSED"), ("PAUSED", "ENDED")])
+@pytest.mark.parametrize("restarted", [False, True])
+def test_an_end_is_for_good(start: Start, receiver: Receiver, order: tuple[str, str], *, restarted: bool) -> None:
+    """Its subscriber ends a subscription while the sink pauses it: whichever comes last, it is ended, and says so."""
+    topics = Topics()
+    subscribe(topics, receiver.url)
+    scene = start(topics)
+    scene.turn()
+    before = scene.subscription()
+    for status in order:
+        changed = replace(before, revision=2, status=SubscriptionStatus(status), status_reason=None)
+        topics.put("subscriptions", str(before.id), changed)
+    for _ in range(2):
+        scene = start(topics) if restarted else scene
+        scene.turn()
+
+    assert (scene.subscription().status, scene.subscription().revision) == (SubscriptionStatus.ENDED, 3)
+    assert len(topics.records["subscriptions"]) == 4
+
+
 def test_refused_after_three_more_tries(start: Start, receiver: Receiver) -> None:
     """404 is tried three times more, then refused and set aside with its reason; the next alert goes on."""
     receiver.answers.extend([Answer(404)] * 4)
