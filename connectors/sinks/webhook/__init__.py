@@ -224,7 +224,8 @@ class Webhook:
     def _answered(self, delivery: Delivery, answer: Answer, at: datetime, now: datetime) -> None:
         """One attempt is over: what now?"""
         lane = self._lanes[delivery.alert.subscription_id]
-        lane.landed(delivery)
+        well = answer.status is not None and answer.status < 300
+        lane.landed(delivery, well=well)
         reporting.attempted(self._partner(delivery), answer, delivery.span)
         verdict = judge(
             answer,
@@ -235,7 +236,7 @@ class Webhook:
             now=now,
         )
         was_failing = lane.failing
-        if answer.status is not None and answer.status < 300:
+        if well:
             lane.recovered(now)
         elif verdict.patience:
             lane.patience_until = now + timedelta(seconds=verdict.wait_seconds or 0)

@@ -16,8 +16,9 @@ from samenloop import tracing
 from samenloop.model import Alert
 from samenloop.stage import Record
 
-PER_LANE = 5
-"""Attempts at once to one partner that answers."""
+PER_LANE, MOST_PER_LANE = 5, 25
+"""Attempts at once to one partner: at first and after an answer that was not good, and at most. Each good answer allows
+one more, so that one who comes back after days catches up at its own pace."""
 FAILURES_BEFORE_ONE_AT_A_TIME = 3
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -47,6 +48,7 @@ class Lane:
     partition: int
     subjects: dict[str, deque[Delivery]] = field(default_factory=dict)
     in_flight: int = 0
+    allowed: int = PER_LANE
     failures: int = 0
     patience_until: datetime = _LONG_AGO
     next_start: datetime = _LONG_AGO
@@ -94,7 +96,7 @@ class Lane:
 
     def free(self, now: datetime) -> bool:
         """Say whether an attempt may start now: room, patience and tempo."""
-        limit = 1 if self.failing else PER_LANE
+        limit = 1 if self.failing else self.allowed
         return self.in_flight < limit and now >= self.patience_until and now >= self.next_start
 
     def start(self, delivery: Delivery, now: datetime, rate_per_minute: int | None) -> None:
@@ -104,10 +106,11 @@ class Lane:
         if rate_per_minute:
             self.next_start = max(now, self.next_start) + timedelta(seconds=60 / rate_per_minute)
 
-    def landed(self, delivery: Delivery) -> None:
-        """The attempt is over."""
+    def landed(self, delivery: Delivery, *, well: bool) -> None:
+        """The attempt is over; it went *well* or not."""
         delivery.in_flight = False
         self.in_flight -= 1
+        self.allowed = min(self.allowed + 1, MOST_PER_LANE) if well else PER_LANE
 
     def remove(self, delivery: Delivery) -> None:
         """The alert has its final receipt; the next one on its subject may go."""

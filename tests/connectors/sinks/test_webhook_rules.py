@@ -9,7 +9,7 @@ import pytest
 
 from connectors.sinks.webhook.answers import Answer, Verdict, counted, judge, refused
 from connectors.sinks.webhook.history import histories
-from connectors.sinks.webhook.lanes import FAILURES_BEFORE_ONE_AT_A_TIME, PER_LANE, Delivery, Lane
+from connectors.sinks.webhook.lanes import FAILURES_BEFORE_ONE_AT_A_TIME, MOST_PER_LANE, PER_LANE, Delivery, Lane
 from samenloop.model import Alert, DeliveryReceipt, Outcome
 from samenloop.settings import Delivery as Settings
 from samenloop.stage import Record
@@ -181,7 +181,7 @@ def test_order_per_subject() -> None:
         assert lane.push(one, NOW) is None
 
     before = started(lane)
-    lane.landed(first)
+    lane.landed(first, well=False)
     lane.remove(first)
     after = started(lane)
 
@@ -224,16 +224,39 @@ def test_a_failing_partner_gets_one_at_a_time() -> None:
     assert len(started(lane)) == PER_LANE
 
     for flying in [d for d in lane if d.in_flight]:
-        lane.landed(flying)
+        lane.landed(flying, well=False)
         lane.failures += 1
         flying.attempts, flying.transient = 1, True
         lane.again(flying, NOW + timedelta(hours=5))
     assert lane.failures >= FAILURES_BEFORE_ONE_AT_A_TIME
     probe = started(lane)
-    lane.landed(next(d for d in lane if d.in_flight))
+    lane.landed(next(d for d in lane if d.in_flight), well=True)
     lane.recovered(NOW)
 
     assert len(probe) == 1
+    assert len(started(lane)) == PER_LANE + 1
+
+
+def test_who_answers_well_gets_more_at_once() -> None:
+    """Each good answer allows one more attempt at once, up to a bound; one that is not good begins anew."""
+    lane = Lane(0)
+    for number in range(200):
+        lane.push(delivery(number, f"s{number}"), NOW)
+    most = 0
+    for _ in range(60):
+        started(lane)
+        most = max(most, lane.in_flight)
+        flying = next(d for d in lane if d.in_flight)
+        lane.landed(flying, well=True)
+        lane.remove(flying)
+    flying = next(d for d in lane if d.in_flight)
+    lane.landed(flying, well=False)
+
+    assert most == MOST_PER_LANE
+    assert started(lane) == []
+    for flying in [d for d in lane if d.in_flight]:
+        lane.landed(flying, well=False)
+        lane.remove(flying)
     assert len(started(lane)) == PER_LANE
 
 
