@@ -31,7 +31,10 @@ def hub_of(config: Path | None, principal: str = credentials.OPERATOR) -> Hub:
 
     `local: true` means the local Kafka and registry.
     """
-    return credentials.signed_in(settings_of(config), principal)
+    hub = settings_of(config)
+    if principal == credentials.ADMIN and hub.local and hub.local_secure:
+        hub = _as_local_admin(hub)
+    return credentials.signed_in(hub, principal)
 
 
 def settings_of(config: Path | None) -> Hub:
@@ -74,6 +77,18 @@ def _at_local(hub: Hub) -> Hub:
         signs = {"security_protocol": "SASL_SSL", "ssl_ca_location": ca, "credentials_dir": local_credentials(hub)}
         kafka, registry = kafka.model_copy(update=signs), registry.model_copy(update={"ssl_ca_location": ca})
     return hub.model_copy(update={"kafka": kafka, "registry": registry, "delivery": delivery})
+
+
+def _as_local_admin(hub: Hub) -> Hub:
+    """The super user of a secure local Kafka signs in by certificate, on a listener of its own."""
+    from samenloop.localstack.certificates import CERTIFICATE, KEY
+    from samenloop.localstack.data import addresses
+
+    own, found = local_folder(hub) / "tls" / credentials.ADMIN, addresses(local_folder(hub))
+    if found is None or "admin" not in found:
+        return hub
+    signs = {"ssl_certificate_location": own / CERTIFICATE, "ssl_key_location": own / KEY, "security_protocol": "SSL"}
+    return hub.model_copy(update={"kafka": hub.kafka.model_copy(update={**signs, "bootstrap_servers": found["admin"]})})
 
 
 def codec_of(hub: Hub) -> Codec:
