@@ -63,6 +63,7 @@ def apply(
 ) -> int:
     """Make the rights on a Kafka with an authorizer equal to what the hub's processes need; show what differed.
 
+    A line begins with + for what was lacking, - for what was beyond, ? for what is left alone.
     Runs as principal `admin`, which must be a super user of the cluster: nothing else of the hub is one. Principals
     with our prefix that these settings do not know, such as sources of another file, keep their rights unless pruned.
     """

@@ -33,6 +33,7 @@ from samenloop.localstack import LocalStack
 from samenloop.localstack.certificates import Authority
 from samenloop.receiver import Receiver
 from samenloop.settings import Kafka
+from tests.samenloop.collector import Collector
 from tests.samenloop.front import Front
 from tests.samenloop.town import SOURCES, Town
 
@@ -49,9 +50,10 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     with (
         LocalStack(tmp_path_factory.mktemp("secure-stack"), secure=True) as stack,
         Front(folder / "front") as front,
+        Collector() as collector,
         Receiver() as receiver,
     ):
-        town = Town(folder, stack, front, receiver)
+        town = Town(folder, stack, front, collector, receiver)
         town.settle()
         assert run(["schemas", "register", "--config", str(town.file)]) == 0
         town.subscribe()
@@ -71,6 +73,22 @@ def test_every_process_works_under_its_own_principal(town: Town) -> None:
     assert set(town.finals().values()) == {1}
     assert town.restarts == 0
     assert town.receiver.ids >= {str(alert) for alert in town.finals()}
+
+
+def test_one_trace_from_a_poll_to_the_answer(town: Town) -> None:
+    """Six processes, and Kafka between them: each attempt at the receiver is below what led to it, up to the poll."""
+    delivered = [span for span in town.collector.spans if span.name == "deliver webhook"]
+    roads = [town.collector.road(span) for span in delivered]
+
+    assert delivered
+    assert [
+        ("webhook", "deliver webhook"),
+        ("notify", "process conflicts"),
+        ("detect", "process plan-regions"),
+        ("consolidate", "process plan-changes"),
+        (SOURCES[0], f"poll {SOURCES[0]}"),
+    ] in roads, roads
+    assert {road[-1][1].partition(" ")[0] for road in roads} == {"poll"}, "none begins in the middle"
 
 
 @pytest.mark.parametrize("principal", list(accesses(SOURCES)))

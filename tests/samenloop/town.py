@@ -1,6 +1,6 @@
 """A small town on a secure Kafka: every process of the hub under its own principal, two sources, one receiver.
 
-Its registry is behind a front that wants a password.
+Its registry is behind a front that wants a password, and every process sends its traces to a collector.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from samenloop.settings import Hub, Kafka, load_hub
 from samenloop.subscription_life import ask_now, begin
 from samenloop.subscriptions import wish_of
 from samenloop.supervisor import Part, Supervisor
+from tests.samenloop.collector import Collector
 from tests.samenloop.front import PASSWORD, USER, Front
 
 SOURCES = ("gemeente-havervoort", "waterschap-de-wetering")
@@ -43,8 +44,9 @@ SOURCES = ("gemeente-havervoort", "waterschap-de-wetering")
 class Town:
     """The hub of the demonstration with two of its sources, on *stack*, its files in *folder*."""
 
-    def __init__(self, folder: Path, stack: LocalStack, front: Front, receiver: Receiver) -> None:
-        self.folder, self.stack, self.front, self.receiver = folder, stack, front, receiver
+    def __init__(self, folder: Path, stack: LocalStack, front: Front, collector: Collector, receiver: Receiver) -> None:
+        self.folder, self.stack, self.receiver = folder, stack, receiver
+        self.front, self.collector = front, collector
         self.credentials = folder / "credentials"
         (port,) = free_ports(1)
         self.file = furnish(folder, bootstrap="", registry_url="", feed_url="http://127.0.0.1:9", edge_port=port)
@@ -132,10 +134,9 @@ class Town:
     @contextmanager
     def running(self, by_certificate: Collection[str] = ()) -> Iterator[Supervisor]:
         """Keep every process of the settings running, as `samenloop up` does; some sign in *by_certificate*."""
-        parts = [
-            self.by_certificate(part) if part.name in by_certificate else part
-            for part in parts_of(self.hub(), self.file)
-        ]
+        traced = {"OTEL_EXPORTER_OTLP_ENDPOINT": self.collector.url}
+        parts = [replace(part, env={**part.env, **traced}) for part in parts_of(self.hub(), self.file)]
+        parts = [self.by_certificate(part) if part.name in by_certificate else part for part in parts]
         supervisor = Supervisor(parts, tell=lambda name, line: self.said.append(f"{name} | {line}"))
         loop, stop = asyncio.new_event_loop(), asyncio.Event()
         thread = threading.Thread(target=lambda: loop.run_until_complete(supervisor.run(stop)))
