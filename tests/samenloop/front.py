@@ -38,6 +38,7 @@ class Front:
         place = urlsplit(url)
         self.url = f"https://127.0.0.1:{self._server.server_port}{place.path}"
         context = ssl.create_default_context(cafile=ca)
+        self._server.close_behind()
         self._server.behind = httpx.Client(
             base_url=f"{place.scheme}://{place.netloc}", verify=context, timeout=60, trust_env=False
         )
@@ -50,12 +51,17 @@ class Front:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._server.shutdown()
+        self._server.close_behind()
         self._server.server_close()
 
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
-    behind: httpx.Client
+    behind: httpx.Client | None = None
+
+    def close_behind(self) -> None:
+        if self.behind is not None:
+            self.behind.close()
 
     def handle_error(self, *_: object) -> None:
         """Who does not trust the certificate hangs up; that is what some tests are about."""
@@ -72,6 +78,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(401, b'{"error_code":40101,"message":"Unauthorized"}', "application/json")
             return
         headers = {name: self.headers[name] for name in _HANDED_ON if name in self.headers}
+        assert self.server.behind is not None, "the front leads nowhere yet"
         answer = self.server.behind.request(self.command, self.path, content=body, headers=headers)
         self._send(answer.status_code, answer.content, answer.headers.get("content-type", "application/json"))
 

@@ -13,6 +13,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from uuid import UUID
 
@@ -95,13 +96,15 @@ class Town:
         """Return the settings with the credentials of *principal*."""
         return signed_in(load_hub(self.file, {}), principal)
 
+    @cached_property
     def codec(self) -> Codec:
+        """What the registry says of every topic; a restored one says the same."""
         hub = self.hub()
         return Codec.from_registry(hub.registry, hub.kafka.prefix, host=hub.hub.schema_host)
 
     def subscribe(self) -> None:
         """Admit the municipality and tell it of what concerns the town."""
-        hub, codec = self.hub(), self.codec()
+        hub, codec = self.hub(), self.codec
         add_partner(hub, codec, *GEMEENTE, now=clock.now())
         wish = wish_of(
             {"subscriber": GEMEENTE[0], "sink": self.receiver.url, "area": {"bbox": TOWN, "crs": "EPSG:28992"}}
@@ -114,7 +117,7 @@ class Town:
 
     def finals(self) -> Counter[UUID]:
         """Return how many final receipts each alert has."""
-        codec = self.codec()
+        codec = self.codec
         receipts = [
             codec.decode("receipts", r.value or b"", r.headers) for r in read_topic(self.hub().kafka, "receipts")
         ]
