@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from samenloop import credentials
-from samenloop.errors import Retry
+from samenloop.errors import BadSettings, Retry
 from samenloop.settings import Hub, load_hub
 
 if TYPE_CHECKING:
@@ -32,9 +32,7 @@ def hub_of(config: Path | None, principal: str = credentials.OPERATOR) -> Hub:
     `local: true` means the local Kafka and registry.
     """
     hub = settings_of(config)
-    if principal == credentials.ADMIN and hub.local and hub.local_secure:
-        hub = _as_local_admin(hub)
-    return credentials.signed_in(hub, principal)
+    return credentials.signed_in(_as_started(hub, principal) if hub.local else hub, principal)
 
 
 def settings_of(config: Path | None) -> Hub:
@@ -79,15 +77,22 @@ def _at_local(hub: Hub) -> Hub:
     return hub.model_copy(update={"kafka": kafka, "registry": registry, "delivery": delivery})
 
 
-def _as_local_admin(hub: Hub) -> Hub:
-    """The super user of a secure local Kafka signs in by certificate, on a listener of its own."""
-    from samenloop.localstack.certificates import CERTIFICATE, KEY
+def _as_started(hub: Hub, principal: str) -> Hub:
+    """The settings must agree with how the local Kafka was started; of a secure one the super user has a listener."""
     from samenloop.localstack.data import addresses
 
-    own, found = local_folder(hub) / "tls" / credentials.ADMIN, addresses(local_folder(hub))
-    if found is None or "admin" not in found:
+    found, told = addresses(local_folder(hub)), str(hub.local_secure).lower()
+    if found is not None and ("admin" in found) != hub.local_secure:
+        how = "without --secure" if hub.local_secure else "with --secure"
+        raise BadSettings([f"local_secure: is {told}, but the Kafka in {local_folder(hub)} was started {how}"])
+    if found is None or principal != credentials.ADMIN or not hub.local_secure:
         return hub
-    signs = {"ssl_certificate_location": own / CERTIFICATE, "ssl_key_location": own / KEY, "security_protocol": "SSL"}
+    own = local_folder(hub) / "tls" / credentials.ADMIN
+    signs = {
+        "ssl_certificate_location": own / credentials.CERTIFICATE,
+        "ssl_key_location": own / credentials.KEY,
+        "security_protocol": "SSL",
+    }
     return hub.model_copy(update={"kafka": hub.kafka.model_copy(update={**signs, "bootstrap_servers": found["admin"]})})
 
 
