@@ -33,18 +33,15 @@ def run(wanted: set[str]) -> Iterator[Row]:
     with running_hub() as measured:
         _load(measured)
         backup = measured.folder / "backup"
-        taken = _command(measured, "backup", str(backup))
+        taken, used = _command(measured, "backup", str(backup))
         megabytes = sum(file.stat().st_size for file in backup.rglob("*") if file.is_file()) / 1e6
         records = read_backup(backup).records
-        yield Row(
-            TAKE, taken[0], "s", note=f"{records:,} records, {megabytes:,.0f} MB on disk, {taken[1]} MB of memory"
-        )
+        yield Row(TAKE, taken, "s", note=f"{records:,} records, {megabytes:,.0f} MB on disk; {used}")
         measured.stack.stop()
         measured.stack.start()
         _command(measured, "topics", "apply")
-        restored = _command(measured, "restore", str(backup))
-        note = f"{CHANGES:,} changes had a transaction each; {restored[1]} MB of memory"
-        yield Row(RESTORE, restored[0], "s", note=note)
+        restored, used = _command(measured, "restore", str(backup))
+        yield Row(RESTORE, restored, "s", note=f"{CHANGES:,} changes had a transaction each; {used}")
 
 
 def _load(measured: Measured) -> None:
@@ -66,13 +63,15 @@ def _write(writer: Writer, outputs: Iterable[Output], size: int) -> None:
                 writer.write(output)
 
 
-def _command(measured: Measured, *words: str) -> tuple[float, int]:
-    """Run a command of the hub; return the seconds that it took and the most memory that it used, in MB."""
+def _command(measured: Measured, *words: str) -> tuple[float, str]:
+    """Run a command of the hub; return the seconds that it took, and in words what it and the broker used."""
     call = [sys.executable, "-m", "samenloop.cli", *words, "--config", str(measured.folder / "hub.yaml")]
     environment = {**os.environ, **measured.stack.environment}
-    began = time.perf_counter()
+    broker, began = measured.cpu_seconds()["broker"], time.perf_counter()
     process = subprocess.Popen(call, env=environment, stdout=subprocess.DEVNULL, cwd=Path(__file__).parents[2])
     _, status, used = os.wait4(process.pid, 0)
     if code := os.waitstatus_to_exitcode(status):
         raise RuntimeError(f"samenloop {' '.join(words)} ended with {code}")
-    return time.perf_counter() - began, used.ru_maxrss // 1024
+    took, broker = time.perf_counter() - began, measured.cpu_seconds()["broker"] - broker
+    own = used.ru_utime + used.ru_stime
+    return took, f"CPU {own:.0f} s, of the broker {broker:.0f} s; {used.ru_maxrss // 1024} MB of memory"

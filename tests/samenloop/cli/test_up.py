@@ -221,6 +221,7 @@ def test_the_whole_secure_hub_runs_counts_and_leaves_nothing(
         return code, said.out + said.err
 
     up = secure_up()
+    until(lambda: "Kafka at" in up.said(), up)
     counted = worked(up, bare_file)
     until(lambda: "running" in health_of(bare_file, capsys), up)
     listed = json.loads(command("source", "list", "--json")[1])
