@@ -120,18 +120,23 @@ class Authorizer:
         own. To change a password, remove its file.
         """
         lines = []
-        for user, own in self.lacking_users(folder).items():
+        for user, file in self.lacking_users(folder).items():
+            password = _kept(file) or secrets.token_urlsafe(32)
             info = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, _ITERATIONS)
-            alteration = UserScramCredentialUpsertion(user, info, password_in(own).encode())
+            alteration = UserScramCredentialUpsertion(user, info, password.encode())
             _done(self._admin.alter_user_scram_credentials([alteration], request_timeout=_ASK_SECONDS))
-            lines.append(f"+ user {user}, with the password in {own / PASSWORD}")
+            _keep(file, password)  # last: what is cut off before is made again, what Kafka has not taken is not kept
+            lines.append(f"+ user {user}, with the password in {file}")
         return lines
 
     def lacking_users(self, folder: Path) -> dict[str, Path]:
-        """Return the users that Kafka does not know, or whose password is not in *folder*; each with its own folder."""
+        """Return the users that Kafka does not know, or whose password is not in *folder*; each with its file."""
         there = self._users()
-        users = {principal_on_wire(self._kafka.prefix, row.principal): folder / row.principal for row in self._rows}
-        return {user: own for user, own in users.items() if user not in there or not (own / PASSWORD).exists()}
+        users = {
+            principal_on_wire(self._kafka.prefix, row.principal): folder / row.principal / PASSWORD
+            for row in self._rows
+        }
+        return {user: file for user, file in users.items() if user not in there or not file.exists()}
 
     def _users(self) -> set[str]:
         try:
@@ -150,16 +155,14 @@ class Authorizer:
         return found
 
 
-def password_in(folder: Path) -> str:
-    """Return the password in the folder of a principal; one that is missing is made up and written there."""
-    file = folder / PASSWORD
-    if file.exists():
-        return file.read_text(encoding="utf-8").strip("\r\n")
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    password = secrets.token_urlsafe(32)
+def _kept(file: Path) -> str | None:
+    return file.read_text(encoding="utf-8").strip("\r\n") if file.exists() else None
+
+
+def _keep(file: Path, password: str) -> None:
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     file.touch(mode=0o600)
     file.write_text(password + "\n", encoding="utf-8")
-    return password
 
 
 def binding_of(right: Right, principal: str) -> AclBinding:
