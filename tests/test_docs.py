@@ -201,3 +201,17 @@ def test_commands_in_the_pages_exist() -> None:
                 wrong.append(f"{path.relative_to(ROOT)}: samenloop {found}")
 
     assert wrong == []
+
+
+def test_tests_that_pages_name_exist() -> None:
+    """Whoever reads that a test holds something can run it: the file is there, and the function in it."""
+    wrong = []
+    for path in [*DOCS.rglob("*.md"), ROOT / "README.md", ROOT / "ARCHITECTURE.md"]:
+        for file, name in re.findall(r"\b(tests/[\w/.-]*\w)(?:::(\w+))?(?![\w/<])", path.read_text(encoding="utf-8")):
+            found = (ROOT / file).exists() and (
+                not name or f"\ndef {name}(" in (ROOT / file).read_text(encoding="utf-8")
+            )
+            if not found:
+                wrong.append(f"{path.relative_to(ROOT)}: {file} {name}".rstrip())
+
+    assert wrong == []

@@ -17,7 +17,7 @@ import yaml
 
 from samenloop.contract.topics import INTERNAL, TOPICS, Topic
 from samenloop.credentials import principal_on_wire, source_principal
-from samenloop.kafka.access import Access, Right, accesses, rights
+from samenloop.kafka.access import Access, Resource, Right, accesses, rights
 from samenloop.kafka.topics import settings_of
 from samenloop.settings import Kafka
 
@@ -73,9 +73,9 @@ def _acls(granted: Iterable[Right]) -> Iterator[dict[str, Any]]:
         return right.resource.value, right.name, right.prefixed
 
     for (kind, name, prefixed), same in groupby(sorted(granted, key=resource), key=resource):
-        pattern = "prefix" if prefixed else "literal"
+        named = {"name": name, "patternType": "prefix" if prefixed else "literal"}
         operations = sorted(right.operation.value for right in same)
-        yield {"resource": {"type": kind, "name": name, "patternType": pattern}, "operations": operations}
+        yield {"resource": {"type": kind, **({} if kind == Resource.CLUSTER else named)}, "operations": operations}
 
 
 def text(resources: Iterable[dict[str, Any]]) -> str:

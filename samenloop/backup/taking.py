@@ -31,6 +31,8 @@ def take_backup(
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise BadSettings([f"{folder}: is not empty, expected a new folder for each backup"])
+    with Export(hub.registry) as export:
+        export.ids()  # a registry that refuses us is told before the topics are read, not after
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     cut = find_cut(hub.kafka, patience_seconds=patience_seconds)
     taken_at = clock.now()

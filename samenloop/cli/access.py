@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -11,6 +12,9 @@ from samenloop.cli.output import emit, say
 from samenloop.credentials import ADMIN, principal_on_wire
 from samenloop.errors import BadSettings
 from samenloop.settings import Hub
+
+if TYPE_CHECKING:
+    from samenloop.kafka.authorize import Authorizer
 
 Principal = Annotated[
     str,
@@ -38,6 +42,7 @@ def list_(*, config: Config = None, json: Json = False) -> None:
             ("makes", access.makes),
             ("is a member of", access.joins),
             ("looks at groups", access.looks_at_groups),
+            ("sees settings", (*access.inspects, *(("brokers",) if access.inspects_brokers else ()))),
             ("has transactions", access.slots),
         ):
             if names:
@@ -58,6 +63,7 @@ def apply(
 ) -> int:
     """Make the rights on a Kafka with an authorizer equal to what the hub's processes need; show what differed.
 
+    A line begins with + for what was lacking, - for what was beyond, ? for what is left alone.
     Runs as principal `admin`, which must be a super user of the cluster: nothing else of the hub is one. Principals
     with our prefix that these settings do not know, such as sources of another file, keep their rights unless pruned.
     """
@@ -67,7 +73,8 @@ def apply(
     if "{name}" not in principal:
         raise BadSettings([f"--principal: found {principal!r}, expected a form with {{name}} in it"])
     hub = hub_of(config, ADMIN)
-    if users and hub.kafka.credentials_dir is None:
+    folder = hub.kafka.credentials_dir if users else None
+    if users and folder is None:
         raise BadSettings(["kafka.credentials_dir: is not given, but --users reads and writes passwords there"])
     rows = accesses(hub.sources).values()
     with reaching(hub):
@@ -80,13 +87,17 @@ def apply(
         if not check:
             authorizer.grant(found.lacking)
             authorizer.withdraw(withdrawn)
-        if users and not check and hub.kafka.credentials_dir is not None:
-            lines += authorizer.make_users(hub.kafka.credentials_dir)
+        made = _users(authorizer, folder, check=check) if folder else []
+        lines += made
     for line in lines:
         say(line)
     if not lines:
         say("Every principal has the rights it needs, and no other.")
-    return 1 if check and (found.lacking or withdrawn) else 0
+    return 1 if check and (found.lacking or withdrawn or made) else 0
+
+
+def _users(authorizer: Authorizer, folder: Path, *, check: bool) -> list[str]:
+    return [f"+ user {user}" for user in authorizer.lacking_users(folder)] if check else authorizer.make_users(folder)
 
 
 def _form(hub: Hub) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from samenloop import credentials
-from samenloop.errors import Retry
+from samenloop.errors import BadSettings, Retry
 from samenloop.settings import Hub, load_hub
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ def hub_of(config: Path | None, principal: str = credentials.OPERATOR) -> Hub:
 
     `local: true` means the local Kafka and registry.
     """
-    return credentials.signed_in(settings_of(config), principal)
+    hub = settings_of(config)
+    return credentials.signed_in(_as_started(hub, principal) if hub.local else hub, principal)
 
 
 def settings_of(config: Path | None) -> Hub:
@@ -74,6 +75,25 @@ def _at_local(hub: Hub) -> Hub:
         signs = {"security_protocol": "SASL_SSL", "ssl_ca_location": ca, "credentials_dir": local_credentials(hub)}
         kafka, registry = kafka.model_copy(update=signs), registry.model_copy(update={"ssl_ca_location": ca})
     return hub.model_copy(update={"kafka": kafka, "registry": registry, "delivery": delivery})
+
+
+def _as_started(hub: Hub, principal: str) -> Hub:
+    """The settings must agree with how the local Kafka was started; of a secure one the super user has a listener."""
+    from samenloop.localstack.data import addresses
+
+    found, told = addresses(local_folder(hub)), str(hub.local_secure).lower()
+    if found is not None and ("admin" in found) != hub.local_secure:
+        how = "without --secure" if hub.local_secure else "with --secure"
+        raise BadSettings([f"local_secure: is {told}, but the Kafka in {local_folder(hub)} was started {how}"])
+    if found is None or principal != credentials.ADMIN or not hub.local_secure:
+        return hub
+    own = local_folder(hub) / "tls" / credentials.ADMIN
+    signs = {
+        "ssl_certificate_location": own / credentials.CERTIFICATE,
+        "ssl_key_location": own / credentials.KEY,
+        "security_protocol": "SSL",
+    }
+    return hub.model_copy(update={"kafka": hub.kafka.model_copy(update={**signs, "bootstrap_servers": found["admin"]})})
 
 
 def codec_of(hub: Hub) -> Codec:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import orjson
 
@@ -29,9 +29,6 @@ from samenloop.cli.output import say, warn
 from samenloop.errors import BadSettings
 from samenloop.settings import Hub
 from samenloop.supervisor import Part, State, Status, Supervisor, stop_on_signals
-
-if TYPE_CHECKING:
-    from samenloop.localstack import LocalStack
 
 _KNOWN_SECONDS = 20.0
 """In which a broker knows a user that was made."""
@@ -55,13 +52,16 @@ def up(*, local: bool = False, secure: bool = False, config: Config = None) -> i
         With --local: TLS, SCRAM and an authorizer, a principal with its own rights for each process, as
         `local_secure: true` in the settings does.
     """
-    if secure:
-        os.environ["SAMENLOOP_LOCAL_SECURE"] = "true"
-    if local:
-        os.environ["SAMENLOOP_LOCAL"] = "true"  # for this process and every part of it
-        say("Other commands find this Kafka with `local: true` in the settings, or SAMENLOOP_LOCAL=true.")
+    asked = {"local": local, "local_secure": secure}
+    variables = {f"SAMENLOOP_{name.upper()}": "true" for name, given in asked.items() if given}
+    os.environ.update(variables)  # for this process and every part of it
     hub = settings_of(config)
-    with _local_stack(hub) if hub.local else nullcontext():
+    if secure and not hub.local:
+        raise BadSettings(["--secure: has no effect without --local; the settings say how to sign in to another Kafka"])
+    if variables:
+        settings = " and ".join(f"`{name}: true`" for name, given in asked.items() if given)
+        say(f"Other commands find this Kafka with {settings} in the settings, or {'=true '.join(variables)}=true.")
+    with _local_stack(hub, config) if hub.local else nullcontext():
         hub = settings_of(config)
         credentials.check(hub, [credentials.SETUP, *(_principal(kind, name) for kind, name in _names(hub))])
         _prepare(hub_of(config, credentials.SETUP))
@@ -168,29 +168,22 @@ def _prepare(hub: Hub) -> None:
             say(line)
 
 
-def _give_rights(hub: Hub, stack: LocalStack) -> None:
+def _give_rights(config: Path | None) -> None:
     """Make a user with its rights for every process of the settings, and wait until they are known."""
     from samenloop.kafka.access import accesses
     from samenloop.kafka.authorize import Authorizer
     from samenloop.kafka.refusals import shake_hands
 
-    folder, found = stack.credentials(credentials.ADMIN), {"bootstrap_servers": stack.admin_bootstrap}
-    certificate = {"ssl_certificate_location": folder / "user.crt", "ssl_key_location": folder / "user.key"}
-    admin = hub.kafka.model_copy(
-        update={**found, **certificate, "security_protocol": "SSL", "ssl_ca_location": stack.ca}
-    )
-    authorizer = Authorizer(admin, accesses(hub.sources).values())
+    hub = hub_of(config, credentials.ADMIN)
+    authorizer = Authorizer(hub.kafka, accesses(hub.sources).values())
     differences = authorizer.differences()
     authorizer.grant(differences.lacking)
     authorizer.withdraw(differences.beyond)
     authorizer.make_users(local_credentials(hub))
-    signing = {"security_protocol": "SASL_SSL", "ssl_ca_location": stack.ca, "credentials_dir": local_credentials(hub)}
-    found["bootstrap_servers"] = stack.bootstrap
-    setup = hub.model_copy(update={"kafka": hub.kafka.model_copy(update={**found, **signing})})
     until = time.monotonic() + _KNOWN_SECONDS
     while True:
         try:
-            shake_hands(credentials.signed_in(setup, credentials.SETUP).kafka)
+            shake_hands(hub_of(config, credentials.SETUP).kafka)
             return
         except BadSettings:
             if time.monotonic() > until:
@@ -199,7 +192,7 @@ def _give_rights(hub: Hub, stack: LocalStack) -> None:
 
 
 @contextmanager
-def _local_stack(hub: Hub) -> Iterator[None]:
+def _local_stack(hub: Hub, config: Path | None) -> Iterator[None]:
     """Start a Kafka and a registry that keep their data beside the hub's, and end them with us."""
     from samenloop.localstack import LocalStack
 
@@ -210,6 +203,6 @@ def _local_stack(hub: Hub) -> Iterator[None]:
         key.write_bytes(secrets.token_bytes(32))
     with LocalStack(local_folder(hub), keep=True, secure=hub.local_secure, tell=say) as stack:
         if hub.local_secure:
-            _give_rights(hub, stack)
+            _give_rights(config)
         say(f"Kafka at {stack.bootstrap}, schema registry at {stack.registry_url}, their data in {local_folder(hub)}")
         yield

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable
@@ -22,7 +23,6 @@ from samenloop.settings import Hub
 
 _ASK_SECONDS = 5.0
 _CLOCK_SECONDS = 5.0
-_LOOPBACK_SAFE = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 _LEAST_FREE, _SMALL_FREE = 0.05, 0.15
 _NTP = "run chronyd or systemd-timesyncd, here and there"
 
@@ -89,8 +89,11 @@ def _brokers(found: Cluster) -> list[Check]:
     ]
     checks += [
         Check("brokers", "warn", f"{name} is {value}, wanted {wanted}", f"set {name}={wanted} on the brokers")
-        for name, value, wanted in found.unwanted
+        for name, value, wanted in found.unwanted or ()
     ]
+    if not checks and found.unwanted is None:
+        grant = "grant this principal DESCRIBE_CONFIGS on the cluster, or look there"
+        return [Check("brokers", "warn", "every broker is reachable; their settings were not told", grant)]
     return bounded(checks) or [Check("brokers", "ok", "every broker is reachable, with the settings wanted")]
 
 
@@ -153,10 +156,12 @@ def _clock(hub: Hub, said: Said) -> Check:
 
 
 def _registry_ahead(hub: Hub) -> float | None:
-    """Any answer tells the time, a refusal as well: no credentials are needed for it."""
+    """Any answer tells the time, a refusal as well: no credentials are needed for it, and none are given."""
     try:
+        trusting = ssl.create_default_context(cafile=hub.registry.ssl_ca_location)
+        direct = (urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trusting))
         try:
-            answer = _LOOPBACK_SAFE.open(f"{hub.registry.url}/subjects", timeout=_ASK_SECONDS)
+            answer = urllib.request.build_opener(*direct).open(f"{hub.registry.url}/subjects", timeout=_ASK_SECONDS)
         except urllib.error.HTTPError as refusal:
             answer = refusal
         with answer:

@@ -25,6 +25,7 @@ class Resource(StrEnum):
     TOPIC = "topic"
     GROUP = "group"
     TRANSACTIONAL_ID = "transactionalId"
+    CLUSTER = "cluster"
 
 
 class Operation(StrEnum):
@@ -54,9 +55,10 @@ class Access:
     """What one process uses; topics and groups by their names in the catalogue.
 
     *slots* are stems of transactional ids (`detect-`), whole ids where they have no slot behind them. *looks_at* are
-    topics whose ends it asks for, *looks_at_groups* groups whose positions it asks for without being a member, *makes*
-    topics it creates and configures, *empties* topics whose start it moves. *at_setup*: nobody runs as it while the
-    hub is at work.
+    topics whose ends it asks for, *looks_at_groups* groups whose positions it asks for without being a member,
+    *inspects* topics whose settings it looks at, *inspects_brokers*: it looks at their settings, clock and disks.
+    *makes* are topics it creates and configures, *empties* topics whose start it moves. *at_setup*: nobody runs as it
+    while the hub is at work.
     """
 
     principal: str
@@ -67,11 +69,15 @@ class Access:
     slots: Sequence[str] = ()
     looks_at: Sequence[str] = ()
     looks_at_groups: Sequence[str] = ()
+    inspects: Sequence[str] = ()
+    inspects_brokers: bool = False
     makes: Sequence[str] = ()
     empties: Sequence[str] = ()
     at_setup: bool = False
 
 
+CLUSTER: Final = "kafka-cluster"
+"""The one name that Kafka has for a cluster as a resource."""
 READER: Final = "reader"
 """The group that readers outside every group name to librdkafka, which asks for its coordinator. None ever joins it."""
 GROUPS: Final = ("consolidate", "detect", "notify", "webhook", "health")
@@ -171,12 +177,14 @@ _PROCESSES: Final = (
     ),
     Access(
         OPERATOR,
-        "A person at the command line: partners, subscriptions, held snapshots, dead letters, verify, status.",
+        "A person at the command line: partners, subscriptions, held snapshots, dead letters, verify, status, doctor.",
         writes=(*_REPLAYED, "partners", "source-states", "dead-letter-states"),
         reads=_ALL,
         slots=(_REPLAY_SLOT, _SUBSCRIPTIONS_SLOT),
         looks_at=_KEPT,
         looks_at_groups=GROUPS,
+        inspects=(*_ALL, *_KEPT),
+        inspects_brokers=True,
     ),
     Access(
         "backup",
@@ -223,7 +231,7 @@ def _rights(access: Access, prefix: str) -> Iterator[Right]:
         (Operation.READ, access.reads),
         (Operation.DESCRIBE, access.looks_at),
         (Operation.CREATE, access.makes),
-        (Operation.DESCRIBE_CONFIGS, access.makes),
+        (Operation.DESCRIBE_CONFIGS, (*access.makes, *access.inspects)),
         (Operation.ALTER_CONFIGS, access.makes),
         (Operation.DELETE, access.empties),
     ):
@@ -233,5 +241,8 @@ def _rights(access: Access, prefix: str) -> Iterator[Right]:
         yield Right(Resource.GROUP, group_on_wire(prefix, group), Operation.READ)
     for group in (*access.looks_at_groups, *((READER,) if access.reads else ())):
         yield Right(Resource.GROUP, group_on_wire(prefix, group), Operation.DESCRIBE)
+    if access.inspects_brokers:
+        for operation in (Operation.DESCRIBE, Operation.DESCRIBE_CONFIGS):
+            yield Right(Resource.CLUSTER, CLUSTER, operation)
     for slot in access.slots:
         yield Right(Resource.TRANSACTIONAL_ID, f"{prefix}{slot}", Operation.WRITE, prefixed=slot.endswith("-"))

@@ -34,6 +34,7 @@ _RESOURCES: Final = {
     Resource.TOPIC: ResourceType.TOPIC,
     Resource.GROUP: ResourceType.GROUP,
     Resource.TRANSACTIONAL_ID: ResourceType.TRANSACTIONAL_ID,
+    Resource.CLUSTER: ResourceType.BROKER,
 }
 _OPERATIONS: Final = {
     Operation.READ: AclOperation.READ,
@@ -118,17 +119,24 @@ class Authorizer:
         A password that is missing is made up and written, so that only we may read it; a user that is there keeps its
         own. To change a password, remove its file.
         """
-        there = self._users()
         lines = []
-        for row in self._rows:
-            user = principal_on_wire(self._kafka.prefix, row.principal)
-            password, made = password_in(folder / row.principal)
-            if made or user not in there:
-                info = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, _ITERATIONS)
-                alteration = UserScramCredentialUpsertion(user, info, password.encode())
-                _done(self._admin.alter_user_scram_credentials([alteration], request_timeout=_ASK_SECONDS))
-                lines.append(f"user {user}: made with the password in {folder / row.principal / PASSWORD}")
+        for user, file in self.lacking_users(folder).items():
+            password = _kept(file) or secrets.token_urlsafe(32)
+            info = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, _ITERATIONS)
+            alteration = UserScramCredentialUpsertion(user, info, password.encode())
+            _done(self._admin.alter_user_scram_credentials([alteration], request_timeout=_ASK_SECONDS))
+            _keep(file, password)  # last: what is cut off before is made again, what Kafka has not taken is not kept
+            lines.append(f"+ user {user}, with the password in {file}")
         return lines
+
+    def lacking_users(self, folder: Path) -> dict[str, Path]:
+        """Return the users that Kafka does not know, or whose password is not in *folder*; each with its file."""
+        there = self._users()
+        users = {
+            principal_on_wire(self._kafka.prefix, row.principal): folder / row.principal / PASSWORD
+            for row in self._rows
+        }
+        return {user: file for user, file in users.items() if user not in there or not file.exists()}
 
     def _users(self) -> set[str]:
         try:
@@ -147,16 +155,14 @@ class Authorizer:
         return found
 
 
-def password_in(folder: Path) -> tuple[str, bool]:
-    """Return the password in the folder of a principal, and whether it was made up just now."""
-    file = folder / PASSWORD
-    if file.exists():
-        return file.read_text(encoding="utf-8").strip("\r\n"), False
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    password = secrets.token_urlsafe(32)
+def _kept(file: Path) -> str | None:
+    return file.read_text(encoding="utf-8").strip("\r\n") if file.exists() else None
+
+
+def _keep(file: Path, password: str) -> None:
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     file.touch(mode=0o600)
     file.write_text(password + "\n", encoding="utf-8")
-    return password, True
 
 
 def binding_of(right: Right, principal: str) -> AclBinding:
@@ -178,7 +184,8 @@ def said(binding: Any) -> str:
     stem = "…" if binding.resource_pattern_type is ResourcePatternType.PREFIXED else ""
     operation = binding.operation.name.lower().replace("_", " ")
     denied = "denied " if binding.permission_type is AclPermissionType.DENY else ""
-    return f"{binding.principal}: {denied}{operation} {kind} {binding.name}{stem}"
+    what = binding.name if binding.restype is ResourceType.BROKER else f"{kind} {binding.name}{stem}"
+    return f"{binding.principal}: {denied}{operation} {what}"
 
 
 def lines_of(bindings: Iterable[AclBinding], sign: str) -> Iterator[str]:

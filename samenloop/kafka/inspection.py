@@ -29,10 +29,13 @@ _WANTED: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """Brokers by number with the address they advertise, and settings with what is wanted in their place."""
+    """Brokers by number with the address they advertise, and settings with what is wanted in their place.
+
+    *unwanted* None: this principal may not look at the brokers' settings.
+    """
 
     brokers: Sequence[tuple[int, str, int]]
-    unwanted: Sequence[tuple[str, str, str]]
+    unwanted: Sequence[tuple[str, str, str]] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +116,12 @@ def _operations(future: Any) -> frozenset[str]:
         return frozenset()
 
 
-def _unwanted(admin: AdminClient, broker: int) -> list[tuple[str, str, str]]:
-    """A principal that may not look at brokers' settings is not told about them."""
+def _unwanted(admin: AdminClient, broker: int) -> list[tuple[str, str, str]] | None:
     try:
         (future,) = admin.describe_configs([ConfigResource(ResourceType.BROKER, str(broker))]).values()
         current: Any = future.result(_ASK_SECONDS)
     except (KafkaException, TimeoutError):
-        return []
+        return None
     values = {name: str(current[name].value) for name in _WANTED if name in current}
     return [(name, value, _WANTED[name]) for name, value in values.items() if not _suffices(value, _WANTED[name])]
 

@@ -19,10 +19,14 @@ _OURS = ("kafka", "registry", "logs", "run", "tls")
 
 
 def addresses(folder: Path) -> dict[str, str] | None:
-    """Return `bootstrap` and `registry` of the stack that runs, or last ran, in *folder*; None when none ever did."""
+    """Return `bootstrap` and `registry` of the stack that runs, or last ran, in *folder*; None when none ever did.
+
+    Of a secure one `admin` as well: where clients by certificate are heard.
+    """
     try:
         said = json.loads((folder / _MARK).read_text())
-        return {"bootstrap": str(said["bootstrap"]), "registry": str(said["registry"])}
+        admin = {"admin": str(said["admin"])} if "admin" in said else {}
+        return {"bootstrap": str(said["bootstrap"]), "registry": str(said["registry"]), **admin}
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

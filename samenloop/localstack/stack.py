@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from samenloop.errors import BadSettings, Retry
 from samenloop.localstack import programs
@@ -15,6 +16,9 @@ from samenloop.localstack.artefacts import Artefacts, fetched
 from samenloop.localstack.data import DataFolder
 from samenloop.localstack.ports import free_ports
 from samenloop.localstack.process import Process
+
+if TYPE_CHECKING:
+    from samenloop.localstack.certificates import Authority
 
 KILLED_BROKER_WAIT_SECONDS = 10.0
 """A lone broker that is back within its session (9 s) may leave a transaction hanging for ever (kafka.md 6 C)."""
@@ -50,6 +54,7 @@ class LocalStack:
         self._data = DataFolder(data_dir, keep=keep)
         self._secure = secure
         self._tell = tell
+        self._authority: Authority | None = None
         self._ports: list[int] = []
         self._broker: Process | None = None
         self._registry: Process | None = None
@@ -81,6 +86,11 @@ class LocalStack:
     def credentials(self, principal: str) -> Path:
         """Return the folder with certificate and key of `broker`, `registry` or `admin` of a secure stack."""
         return self._data.tls / principal
+
+    def issue(self, user: str) -> Path:
+        """Make a key and a certificate for *user* of a secure stack that runs; return their folder."""
+        assert self._authority is not None, "the stack is not started, or not secure"
+        return self._authority.issue(user)
 
     @property
     def logs(self) -> Path:
@@ -174,7 +184,8 @@ class LocalStack:
             except _PortTaken:
                 self._end_all()
                 continue
-            self._data.remember(self._ports, bootstrap=self.bootstrap, registry=self.registry_url)
+            admin = {"admin": self.admin_bootstrap} if self._secure else {}
+            self._data.remember(self._ports, bootstrap=self.bootstrap, registry=self.registry_url, **admin)
             return
         raise Retry("local-stack.ports", f"the ports of the local stack were taken {_ATTEMPTS} times in a row")
 
@@ -184,9 +195,9 @@ class LocalStack:
         except ImportError:
             problem = "cryptography: not installed; it makes certificates. Install it: pip install 'samenloop[local]'"
             raise BadSettings([problem]) from None
-        authority = Authority(self._data.tls)
+        self._authority = Authority(self._data.tls)
         for name in ("broker", "registry", "admin"):
-            authority.issue(name)
+            self.issue(name)
         self._opener = _opener(self.ca)
 
     def _end_all(self) -> None:

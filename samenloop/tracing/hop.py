@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from samenloop.stage import Headers, Output, Record
@@ -50,7 +50,7 @@ def hop(stage: str) -> Hop:
 
 @dataclass(frozen=True, slots=True)
 class _Origin:
-    """Where a record came from: the headers it carried."""
+    """What comes of a record goes on from here: the headers it carried, or those of the span that it was seen in."""
 
     parent: bytes
     state: bytes | None
@@ -136,20 +136,31 @@ class _Hop:
     def _begin(self, records: Sequence[Record]) -> None:
         batches: dict[bytes, list[_Origin]] = {}
         topics: dict[bytes, str] = {}
+        events: dict[bytes, set[bytes]] = {}
         for record in records:
             origin = _origin_of(record.headers)
             if origin is None:
                 continue
-            for name, value in record.headers:
-                if name in _IDS:
-                    self._origins[value] = origin
-            batches.setdefault(_trace(origin.parent), []).append(origin)
-            topics.setdefault(_trace(origin.parent), record.topic)
-        self._forget()
+            trace = _trace(origin.parent)
+            ids = {value for name, value in record.headers if name in _IDS}
+            self._origins |= dict.fromkeys(ids, origin)
+            events.setdefault(trace, set()).update(ids)
+            batches.setdefault(trace, []).append(origin)
+            topics.setdefault(trace, record.topic)
         for trace, origins in batches.items():
             if origins[0].parent[-1:] in _SAMPLED and len(self._spans) < MOST_TRACES:
                 made = self._spans[trace] = self._span(topics[trace], origins)
                 self._carried[trace] = made.headers()
+                self._stay_below(made, trace, events[trace])
+        self._forget()
+
+    def _stay_below(self, made: Span, trace: bytes, events: set[bytes]) -> None:
+        """Let what is told later of these *events* be below *made* as well, though it has ended by then."""
+        own = dict(made.headers())
+        for event in events:
+            origin = self._origins[event]
+            if _trace(origin.parent) == trace:
+                self._origins[event] = replace(origin, parent=own[PARENT], state=own.get(STATE))
 
     def _span(self, topic: str, origins: Sequence[_Origin]) -> Span:
         parents = {origin.parent: origin for origin in origins}

@@ -17,7 +17,7 @@ import yaml
 
 from deploy.kubernetes import __main__ as generator
 from samenloop.contract.topics import INTERNAL, TOPICS
-from samenloop.kafka.access import accesses, rights
+from samenloop.kafka.access import CLUSTER, accesses, rights
 from samenloop.kafka.topics import settings_of
 from samenloop.settings import load_hub
 from samenloop.supervisor import STOP_SECONDS
@@ -118,8 +118,9 @@ def test_rights_are_those_of_the_table() -> None:
         if principal in generator.AT_NEED:
             continue
         granted = {
-            (acl["resource"]["type"], acl["resource"]["name"], operation, acl["resource"]["patternType"] == "prefix")
+            (resource["type"], resource.get("name", CLUSTER), operation, resource.get("patternType") == "prefix")
             for acl in found.pop(f"samenloop.{principal}")["authorization"]["acls"]
+            for resource in [acl["resource"]]
             for operation in acl["operations"]
         }
         wanted = {(r.resource.value, r.name, r.operation.value, r.prefixed) for r in rights(access, "samenloop.")}

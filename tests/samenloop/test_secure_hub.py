@@ -7,11 +7,12 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from pydantic import SecretStr
 
@@ -20,16 +21,20 @@ from samenloop.backup.bringing import EXACT
 from samenloop.cli.tree import run
 from samenloop.contract.registry import Registry
 from samenloop.contract.topics import INTERNAL, TOPICS
+from samenloop.doctor import hub as doctor
 from samenloop.errors import BadSettings
 from samenloop.kafka import clients, read_topic
-from samenloop.kafka.access import GROUPS, Access, accesses, rights
+from samenloop.kafka.access import GROUPS, Access, Operation, Resource, Right, accesses, rights
 from samenloop.kafka.authorize import Authorizer, binding_of
+from samenloop.kafka.brokers import Said
 from samenloop.kafka.names import group_on_wire, topic_on_wire, transactional_id
 from samenloop.kafka.refusals import NOT_ALLOWED, shake_hands
 from samenloop.localstack import LocalStack
 from samenloop.localstack.certificates import Authority
 from samenloop.receiver import Receiver
 from samenloop.settings import Kafka
+from tests.samenloop.collector import Collector
+from tests.samenloop.front import Front
 from tests.samenloop.town import SOURCES, Town
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(900)]
@@ -42,10 +47,15 @@ _SECONDS = 30.0
 def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     """Two weeks of the town, played by processes that each sign in as themselves; they have ended since."""
     folder = tmp_path_factory.mktemp("town")
-    with LocalStack(tmp_path_factory.mktemp("secure-stack"), secure=True) as stack, Receiver() as receiver:
-        town = Town(folder, stack, receiver)
+    with (
+        LocalStack(tmp_path_factory.mktemp("secure-stack"), secure=True) as stack,
+        Front(folder / "front") as front,
+        Collector() as collector,
+        Receiver() as receiver,
+    ):
+        town = Town(folder, stack, front, collector, receiver)
         town.settle()
-        town.register()
+        assert run(["schemas", "register", "--config", str(town.file)]) == 0
         town.subscribe()
         with town.running() as supervisor:
             for week in (1, 2):
@@ -63,6 +73,17 @@ def test_every_process_works_under_its_own_principal(town: Town) -> None:
     assert set(town.finals().values()) == {1}
     assert town.restarts == 0
     assert town.receiver.ids >= {str(alert) for alert in town.finals()}
+
+
+def test_one_trace_from_a_poll_to_the_answer(town: Town) -> None:
+    """Six processes, and Kafka between them: each attempt at the receiver is below what led to it, up to the poll."""
+    delivered = [span for span in town.collector.spans if span.name == "deliver webhook"]
+    roads = [town.collector.road(span) for span in delivered]
+
+    processes = [[process for process, _ in road] for road in roads]
+    assert delivered
+    assert {tuple(road[:4]) for road in processes} == {("webhook", "notify", "detect", "consolidate")}, roads
+    assert {(process, name) for process, name in (road[-1] for road in roads)} <= {(s, f"poll {s}") for s in SOURCES}
 
 
 @pytest.mark.parametrize("principal", list(accesses(SOURCES)))
@@ -205,21 +226,98 @@ def test_the_registry_is_spoken_to_over_tls_only(town: Town, tmp_path: Path) -> 
         Registry(foreign).level()
 
 
-def test_rights_are_brought_to_the_table(town: Town) -> None:
-    """What is lacking and what is beyond is shown and mended; a second time there is nothing to do."""
+def test_a_registry_that_does_not_know_us_says_so(town: Town, tmp_path: Path, capsys: Any) -> None:
+    """Schemas are not registered, no stage starts, no backup is taken: code 2, the sentence, and no password."""
+    (tmp_path / "other").write_text("anders-geheim")
+    other = town.file.with_name("stranger.yaml")
+    other.write_text(town.file.read_text().replace("registry-password", str(tmp_path / "other")))
+    stage = [sys.executable, "-m", "samenloop.cli", "run", "stream", "detect", "--config", str(other)]
+
+    codes = [
+        run([*words, "--config", str(other)]) for words in (["schemas", "register"], ["backup", str(tmp_path / "b")])
+    ]
+    ended = subprocess.run(stage, capture_output=True, text=True, timeout=120, check=False)
+
+    said = capsys.readouterr()
+    assert (codes, ended.returncode) == ([2, 2], 2)
+    assert said.err.count("registry.username: the registry does not") == 2
+    assert "registry.username: the registry does not know this user or password" in ended.stderr
+    assert "geheim" not in said.out + said.err + ended.stdout + ended.stderr
+
+
+def test_the_doctor_of_an_operator_is_told_everything(town: Town, capsys: Any) -> None:
+    """Settings of topics and brokers, clock, disks, registry: the operator's rights are enough, and nothing is odd."""
+    code = run(["doctor", "--json", "--config", str(town.file)])
+
+    checks = {check["name"]: check for check in json.loads(capsys.readouterr().out)}
+    asked = ("kafka", "brokers", "transactions", "topics", "rights", "broker disk", "registry", "clock", "schemas")
+    assert (code, {name: checks[name]["state"] for name in asked}) == (0, dict.fromkeys(asked, "ok"))
+    assert "the broker's" in checks["clock"]["found"]
+
+
+def test_a_refusal_of_the_registry_tells_the_time(town: Town) -> None:
+    """Where the broker does not tell it: the front refuses who gives no password, and its answer has a date."""
+    clock = doctor._clock(town.hub(), Said(None, ()))
+
+    assert (clock.state, "the registry's" in clock.found) == ("ok", True)
+
+
+@pytest.fixture
+def access(town: Town, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> Callable[..., tuple[int, list[str]]]:
+    """`samenloop access apply` as the super user, who signs in by certificate: its code and its lines."""
+    shutil.copytree(town.stack.credentials("admin"), town.credentials / "admin", dirs_exist_ok=True)
+    monkeypatch.setenv("SAMENLOOP_KAFKA__SECURITY_PROTOCOL", "SSL")
+    monkeypatch.setenv("SAMENLOOP_KAFKA__BOOTSTRAP_SERVERS", town.stack.admin_bootstrap)
+
+    def apply(*words: str, config: Path = town.file) -> tuple[int, list[str]]:
+        code = run(["access", "apply", *words, "--config", str(config)])
+        return code, capsys.readouterr().out.splitlines()
+
+    return apply
+
+
+IN_ORDER = (0, ["Every principal has the rights it needs, and no other."])
+
+
+def test_rights_and_users_are_brought_to_the_table(town: Town, access: Callable[..., tuple[int, list[str]]]) -> None:
+    """What somebody took, gave or lost by hand is shown, code 1, and mended; then there is nothing to do."""
     authorizer = Authorizer(town.admin, accesses(SOURCES).values())
-    assert not authorizer.differences().lacking
-    assert not authorizer.differences().beyond
-    fewer = Authorizer(town.admin, accesses(SOURCES[:1]).values())
-    strangers = fewer.differences().strangers
+    taken = Right(Resource.TOPIC, "town.polls.v1", Operation.WRITE)
+    given = Right(Resource.TOPIC, "town.partners.v1", Operation.READ)
+    assert access("--check", "--users") == IN_ORDER
+    authorizer.withdraw([binding_of(taken, f"User:town.source-{SOURCES[0]}")])
+    authorizer.grant([binding_of(given, "User:town.probe")])
+    (town.credentials / "probe" / "password").unlink()
+    differ = [
+        f"+ User:town.source-{SOURCES[0]}: write topic town.polls.v1",
+        "- User:town.probe: read topic town.partners.v1",
+    ]
 
-    some = list(strangers)[:2]
-    authorizer.withdraw(some)
+    town.wait(lambda: access("--check") == (1, differ))
+    assert access("--check", "--users") == (1, [*differ, "+ user town.probe"])
+    code, lines = access("--users")
 
-    assert len(strangers) > 5, "a source that the settings do not know keeps its rights, and is shown"
-    town.wait(lambda: set(authorizer.differences().lacking) == set(some))
-    authorizer.grant(some)
-    town.wait(lambda: not authorizer.differences().lacking)
+    assert (code, lines[:2]) == (0, differ)
+    assert lines[2] == f"+ user town.probe, with the password in {town.credentials}/probe/password"
+    town.wait(lambda: access("--check", "--users") == IN_ORDER)
+    assert access("--users") == IN_ORDER
+    town.wait(lambda: list(read_topic(town.hub("probe").kafka, "plan-states")) or True)
+
+
+def test_a_source_of_other_settings_keeps_its_rights(town: Town, access: Callable[..., tuple[int, list[str]]]) -> None:
+    """They are shown with a question mark; only `--prune` would withdraw them."""
+    settings = yaml.safe_load(town.file.read_text())
+    del settings["sources"][SOURCES[1]]
+    fewer = town.file.with_name("fewer.yaml")
+    fewer.write_text(yaml.safe_dump(settings))
+
+    code, lines = access(config=fewer)
+    pruned, gone = access("--check", "--prune", config=fewer)
+
+    assert (code, pruned) == (0, 1)
+    assert lines[0].startswith(f"? not in these settings, kept: User:town.source-{SOURCES[1]}: ")
+    assert [line.partition("kept: ")[2] for line in lines] == [line.removeprefix("- ") for line in gone]
+    assert access("--check") == IN_ORDER
 
 
 def test_a_process_that_lacks_a_right_ends_and_says_so(town: Town) -> None:
@@ -241,7 +339,8 @@ def test_a_process_that_lacks_a_right_ends_and_says_so(town: Town) -> None:
 def test_everything_deleted_and_restored(town: Town, tmp_path: Path, capsys: Any) -> None:
     """Kafka and registry are gone and new; restored, every record is where it was, the hub verifies and goes on.
 
-    Nothing that was told is told again, and a backup is refused by topics that are not new.
+    Nothing that was told is told again, and a backup is refused by topics that are not new. When it goes on, the view
+    on Faust and a source sign in by certificate, under the same principals.
     """
     command = lambda *words: run([*words, "--config", str(town.file)])  # noqa: E731
     backup = str(tmp_path / "backup")
@@ -257,7 +356,7 @@ def test_everything_deleted_and_restored(town: Town, tmp_path: Path, capsys: Any
 
     assert _everything(town) == before
     assert read_backup(Path(backup)).records == sum(map(len, before.values()))
-    with town.running() as supervisor:
+    with town.running(by_certificate={"stream health", f"source {SOURCES[0]}"}) as supervisor:
         town.wait(lambda: supervisor.ready)
         capsys.readouterr()
         assert command("verify", "--json") == 0
@@ -267,6 +366,10 @@ def test_everything_deleted_and_restored(town: Town, tmp_path: Path, capsys: Any
         for week in (3, 4, 6, 7):  # the third alone is no news to the municipality
             town.week(week)
         town.wait(lambda: len(town.finals()) > len(finals))
+        health = supervisor.status["stream health"]
+        town.wait(lambda: health.state == "ready")
+        town.wait(lambda: len(list(read_topic(town.hub().kafka, "sources"))) > len(before["sources"]))
+        assert sum(status.restarts for status in supervisor.status.values()) == 0
     assert set(town.finals().values()) == {1}
 
 

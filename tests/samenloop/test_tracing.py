@@ -310,11 +310,16 @@ def test_the_spans_of_a_batch_are_bounded(spans: InMemorySpanExporter) -> None:
 
 
 def test_what_is_told_later_belongs_to_its_cause(spans: InMemorySpanExporter) -> None:
-    """An output of a later turn (a summary, a retry, a finding that waited) still finds its trace."""
+    """An output of a later turn (a summary, a retry, a finding that waited) is below the span that saw its cause."""
     hop = tracing.hop("notify")
-    marked(hop, [record(1, PARENT)], [])
+    marked(hop, [record(1, PARENT), record(2, UNSAMPLED.replace(b"0af7", b"1af7"))], [])
 
-    assert marked(hop, [], [output(b"e1"), output(b"e1#summary")]) == [PARENT.decode()] * 2
+    first, summary, unsampled = marked(hop, [], [output(b"e1"), output(b"e1#summary"), output(b"e2")])
+
+    (seen,) = spans.get_finished_spans()
+    assert first == summary == f"00-{seen.context.trace_id:032x}-{seen.context.span_id:016x}-01"
+    assert first.encode()[3:35] == PARENT[3:35]
+    assert unsampled.encode() == UNSAMPLED.replace(b"0af7", b"1af7")
 
 
 def test_errors_are_always_kept(spans: InMemorySpanExporter) -> None:

@@ -1,13 +1,19 @@
-"""A small town on a secure Kafka: every process of the hub under its own principal, two sources, one receiver."""
+"""A small town on a secure Kafka: every process of the hub under its own principal, two sources, one receiver.
+
+Its registry is behind a front that wants a password, and every process sends its traces to a collector.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import shutil
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from uuid import UUID
 
@@ -16,8 +22,7 @@ import yaml
 from samenloop import clock, model
 from samenloop.cli.up import parts_of
 from samenloop.contract import Codec
-from samenloop.contract.registry import register_schemas
-from samenloop.credentials import signed_in
+from samenloop.credentials import CERTIFICATE, KEY, signed_in
 from samenloop.demo.region import GEMEENTE, TOWN
 from samenloop.demo.workplace import drop, furnish
 from samenloop.kafka import apply_topics, read_topic
@@ -30,7 +35,9 @@ from samenloop.receiver import Receiver
 from samenloop.settings import Hub, Kafka, load_hub
 from samenloop.subscription_life import ask_now, begin
 from samenloop.subscriptions import wish_of
-from samenloop.supervisor import Supervisor
+from samenloop.supervisor import Part, Supervisor
+from tests.samenloop.collector import Collector
+from tests.samenloop.front import PASSWORD, USER, Front
 
 SOURCES = ("gemeente-havervoort", "waterschap-de-wetering")
 
@@ -38,8 +45,9 @@ SOURCES = ("gemeente-havervoort", "waterschap-de-wetering")
 class Town:
     """The hub of the demonstration with two of its sources, on *stack*, its files in *folder*."""
 
-    def __init__(self, folder: Path, stack: LocalStack, receiver: Receiver) -> None:
+    def __init__(self, folder: Path, stack: LocalStack, front: Front, collector: Collector, receiver: Receiver) -> None:
         self.folder, self.stack, self.receiver = folder, stack, receiver
+        self.front, self.collector = front, collector
         self.credentials = folder / "credentials"
         (port,) = free_ports(1)
         self.file = furnish(folder, bootstrap="", registry_url="", feed_url="http://127.0.0.1:9", edge_port=port)
@@ -47,7 +55,7 @@ class Town:
         self.restarts = 0
 
     def settle(self) -> None:
-        """Write the settings for the stack as it is now; make users, rights, schemas and topics."""
+        """Write the settings for the stack as it is now; make users, rights and topics."""
         settings = yaml.safe_load(self.file.read_text())
         settings["kafka"] = {
             "bootstrap_servers": self.stack.bootstrap,
@@ -56,17 +64,20 @@ class Town:
             "ssl_ca_location": str(self.stack.ca),
             "credentials_dir": str(self.credentials),
         }
-        settings["registry"] = {"url": self.stack.registry_url, "ssl_ca_location": str(self.stack.ca)}
+        self.front.lead_to(self.stack.registry_url, self.stack.ca)
+        (self.folder / "registry-password").write_text(PASSWORD + "\n")
+        settings["registry"] = {
+            "url": self.front.url,
+            "ssl_ca_location": str(self.front.ca),
+            "username": USER,
+            "password_file": "registry-password",
+        }
         settings["sources"] = {name: settings["sources"][name] for name in SOURCES}
         self.file.write_text(yaml.safe_dump(settings))
         authorizer = Authorizer(self.admin, accesses(SOURCES).values())
         authorizer.grant(authorizer.differences().lacking)
         authorizer.make_users(self.credentials)
         retried(lambda: apply_topics(self.hub("setup").kafka))
-
-    def register(self) -> None:
-        """Register the schemas."""
-        register_schemas(self.hub("setup").registry, "town.")
 
     @property
     def admin(self) -> Kafka:
@@ -85,13 +96,15 @@ class Town:
         """Return the settings with the credentials of *principal*."""
         return signed_in(load_hub(self.file, {}), principal)
 
+    @cached_property
     def codec(self) -> Codec:
+        """What the registry says of every topic; a restored one says the same."""
         hub = self.hub()
         return Codec.from_registry(hub.registry, hub.kafka.prefix, host=hub.hub.schema_host)
 
     def subscribe(self) -> None:
         """Admit the municipality and tell it of what concerns the town."""
-        hub, codec = self.hub(), self.codec()
+        hub, codec = self.hub(), self.codec
         add_partner(hub, codec, *GEMEENTE, now=clock.now())
         wish = wish_of(
             {"subscriber": GEMEENTE[0], "sink": self.receiver.url, "area": {"bbox": TOWN, "crs": "EPSG:28992"}}
@@ -104,18 +117,30 @@ class Town:
 
     def finals(self) -> Counter[UUID]:
         """Return how many final receipts each alert has."""
-        codec = self.codec()
+        codec = self.codec
         receipts = [
             codec.decode("receipts", r.value or b"", r.headers) for r in read_topic(self.hub().kafka, "receipts")
         ]
         return Counter(one.alert_id for one in receipts if one.outcome is not model.Outcome.RETRY)
 
-    @contextmanager
-    def running(self) -> Iterator[Supervisor]:
-        """Keep every process of the settings running, as `samenloop up` does."""
-        supervisor = Supervisor(
-            parts_of(self.hub(), self.file), tell=lambda name, line: self.said.append(f"{name} | {line}")
+    def by_certificate(self, part: Part) -> Part:
+        """Return *part* so that it signs in by a certificate of its own, as its environment says."""
+        principal = part.name.replace("source ", "source-").rpartition(" ")[2]
+        own = self.stack.issue(f"town.{principal}")
+        for file in (CERTIFICATE, KEY):
+            shutil.copy(own / file, self.credentials / principal / file)
+        signs = {"SAMENLOOP_KAFKA__SECURITY_PROTOCOL": "SSL"}
+        return replace(
+            part, env={**part.env, **signs, "SAMENLOOP_KAFKA__BOOTSTRAP_SERVERS": self.stack.admin_bootstrap}
         )
+
+    @contextmanager
+    def running(self, by_certificate: Collection[str] = ()) -> Iterator[Supervisor]:
+        """Keep every process of the settings running, as `samenloop up` does; some sign in *by_certificate*."""
+        traced = {"OTEL_EXPORTER_OTLP_ENDPOINT": self.collector.url}
+        parts = [replace(part, env={**part.env, **traced}) for part in parts_of(self.hub(), self.file)]
+        parts = [self.by_certificate(part) if part.name in by_certificate else part for part in parts]
+        supervisor = Supervisor(parts, tell=lambda name, line: self.said.append(f"{name} | {line}"))
         loop, stop = asyncio.new_event_loop(), asyncio.Event()
         thread = threading.Thread(target=lambda: loop.run_until_complete(supervisor.run(stop)))
         thread.start()

@@ -37,6 +37,8 @@ PARTS = {
 }  # fmt: skip
 
 
+DISKS = {"disk", "memory", "broker disk", "data folder"}
+"""What the doctor says of them is of this machine."""
 STAGES = ("consolidate", "detect", "notify", "webhook")
 
 
@@ -61,29 +63,39 @@ def export(*numbers: int) -> str:
 
 
 @pytest.fixture
-def hub_file(local_stack: LocalStack, tmp_path: Path) -> Path:
-    """A hub with one source of thirty works, one of them unreadable."""
-    (tmp_path / "master.key").write_bytes(secrets.token_bytes(32))
+def bare_file(tmp_path: Path) -> Path:
+    """Settings of one source of thirty works, one of them unreadable, and nothing else."""
     (tmp_path / "town.yaml").write_text(PROFILE)
     (tmp_path / "exports").mkdir()
     (tmp_path / "exports" / "2027-01-04.geojson").write_text(export(*range(30)))
     path = tmp_path / "hub.yaml"
     path.write_text(
-        f"kafka: {{bootstrap_servers: '{local_stack.bootstrap}', prefix: 'up-{secrets.token_hex(4)}.'}}\n"
-        f"registry: {{url: '{local_stack.registry_url}'}}\n"
-        "delivery: {master_key_file: master.key}\nhub: {clock: '2027-01-04'}\n"
+        "hub: {clock: '2027-01-04'}\n"
         "sources: {town: {connector: file-snapshots, profile: town.yaml, poll_every_seconds: 0.5}}\n"
     )
     return path
 
 
+@pytest.fixture
+def hub_file(local_stack: LocalStack, bare_file: Path) -> Path:
+    """The same on the Kafka that all tests share."""
+    (bare_file.parent / "master.key").write_bytes(secrets.token_bytes(32))
+    with bare_file.open("a") as file:
+        file.write(
+            f"kafka: {{bootstrap_servers: '{local_stack.bootstrap}', prefix: 'up-{secrets.token_hex(4)}.'}}\n"
+            f"registry: {{url: '{local_stack.registry_url}'}}\n"
+            "delivery: {master_key_file: master.key}\n"
+        )
+    return bare_file
+
+
 class Up:
     """A running `samenloop up`, and what it has said so far."""
 
-    def __init__(self, hub_file: Path) -> None:
+    def __init__(self, hub_file: Path, *options: str) -> None:
         self.log = hub_file.with_suffix(".log")
         with self.log.open("w") as out:
-            command = [sys.executable, "-m", "samenloop.cli", "up", "--config", str(hub_file)]
+            command = [sys.executable, "-m", "samenloop.cli", "up", *options, "--config", str(hub_file)]
             self.process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
 
     def said(self) -> str:
@@ -161,37 +173,70 @@ def health_of(hub_file: Path, capsys: pytest.CaptureFixture[str]) -> str:
     return str(json.loads(capsys.readouterr().out)[0]["health"])
 
 
-def test_the_whole_hub_runs_counts_and_leaves_nothing(
-    up: Up, hub_file: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Every part becomes ready; read = created + updated + removed + unchanged + rejected; a stop is 0 and complete.
-
-    `samenloop verify`, asked while it runs, finds that all holds, with the probe in it. The probe was seen by every
-    stage, and the lag exporter sees that no stage is behind.
-    """
+def worked(up: Up, hub_file: Path) -> dict[str, float]:
+    """Wait until two exports were read and all that watches has seen it; return the source's counters."""
     until(lambda: up.addresses().keys() == PARTS, up)
     addresses = up.addresses()
     until(lambda: records(addresses["source town"])["read"] >= 30, up)
     (hub_file.parent / "exports" / "2027-01-11.geojson").write_text(export(*range(28), 40))
     until(lambda: records(addresses["source town"])["read"] > 30, up)
-    counted = records(addresses["source town"])
     for address in addresses.values():
         for path in ("live", "ready"):
             with urllib.request.urlopen(f"{address}/health/{path}", timeout=5) as answer:
                 assert json.load(answer)["status"] == path
     until(lambda: all(count >= 1 for count in probed(addresses["probe"]).values()), up)
     until(lambda: all(lags(addresses["lag-exporter"])[name] == 0 for name in STAGES), up)
-    capsys.readouterr()
-    until(lambda: "running" in health_of(hub_file, capsys), up)
-    run(["source", "list", "--config", str(hub_file), "--json"])
-    listed = json.loads(capsys.readouterr().out)
-    run(["dead-letters", "list", "--source", "town", "--config", str(hub_file), "--json"])
-    letters = json.loads(capsys.readouterr().out)
-    verified = run(["verify", "--config", str(hub_file), "--json"])
-    verdict = json.loads(capsys.readouterr().out)
+    return records(addresses["source town"])
+
+
+@pytest.fixture
+def secure_up(bare_file: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Up]]:
+    """Start `samenloop up --local --secure`; every other command finds it by the environment."""
+    begun: list[Up] = []
+
+    def start() -> Up:
+        begun.append(Up(bare_file, "--local", "--secure"))
+        return begun[-1]
+
+    for name in ("LOCAL", "LOCAL_SECURE"):
+        monkeypatch.setenv(f"SAMENLOOP_{name}", "true")
+    yield start
+    for up in begun:
+        up.process.kill()
+        up.process.wait()
+
+
+def test_the_whole_secure_hub_runs_counts_and_leaves_nothing(
+    secure_up: Callable[[], Up], bare_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From an empty folder: every part becomes ready; read = created + updated + removed + unchanged + rejected.
+
+    An operator's commands work while it runs; who would come without TLS is told so. The probe was seen by every stage,
+    and the lag exporter sees that no stage is behind. Ctrl-C is 0 and complete; a second start finds all data again.
+    """
+
+    def command(*words: str) -> tuple[int, str]:
+        code = run([*words, "--config", str(bare_file)])
+        said = capsys.readouterr()
+        return code, said.out + said.err
+
+    up = secure_up()
+    until(lambda: "Kafka at" in up.said(), up)
+    counted = worked(up, bare_file)
+    until(lambda: "running" in health_of(bare_file, capsys), up)
+    listed = json.loads(command("source", "list", "--json")[1])
+    letters = json.loads(command("dead-letters", "list", "--source", "town", "--json")[1])
+    verdict = json.loads(command("verify", "--json")[1])
+    status = json.loads(command("status", "--json")[1])
+    doctor = {check["name"]: check["state"] for check in json.loads(command("doctor", "--json")[1])}
+    added = command("partners", "add", "00000099000000001002", "Waterschap")
+    access = command("access", "apply", "--check", "--users")
+    with monkeypatch.context() as plain:
+        plain.setenv("SAMENLOOP_LOCAL_SECURE", "false")
+        refused = command("dead-letters", "list")
     children = up.children()
-    up.process.send_signal(signal.SIGTERM)
-    code = up.process.wait(30)
+    up.process.send_signal(signal.SIGINT)
+    code = up.process.wait(60)
 
     outcomes = ("created", "updated", "removed", "unchanged", "rejected")
     assert counted["read"] == sum(counted[outcome] for outcome in outcomes)
@@ -200,12 +245,20 @@ def test_the_whole_hub_runs_counts_and_leaves_nothing(
     assert listed[0]["last_poll"]["outcome"] in ("OK", "UNCHANGED")
     assert listed[0]["health"] == "running, fresh"
     assert [letter["code"] for letter in letters][:1] == ["date.unparseable"]
-    assert (verified, verdict["holds"]) == (0, True), verdict
+    assert verdict["holds"] is True, verdict
     assert {account["pipeline"]: account["went_in"] > 0 for account in verdict["accounts"]}["consolidate"]
     assert verdict["states"]["compared"] >= 30
+    assert [stage["stage"] for stage in status["stages"]][:3] == ["consolidate", "detect", "notify"]
+    assert {name for name, state in doctor.items() if state != "ok"} <= {"transactions", *DISKS}
+    assert (added[0], access) == (0, (0, "Every principal has the rights it needs, and no other.\n"))
+    assert (refused[0], "was started with --secure" in refused[1]) == (2, True), refused
     assert code == 0, up.said()
-    assert len(children) == len(PARTS)
+    assert len(children) == len(PARTS) + len(("Kafka", "registry"))
     assert not any(alive(pid) for pid in children)
+
+    again = secure_up()
+    until(lambda: "Kafka at" in again.said(), again)
+    assert "Waterschap" in command("partners", "list")[1]
 
 
 def test_a_killed_part_comes_back_and_a_killed_hub_leaves_nothing(up: Up) -> None:

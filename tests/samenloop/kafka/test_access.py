@@ -2,7 +2,7 @@
 
 from samenloop import plugins
 from samenloop.contract.topics import INTERNAL, TOPICS
-from samenloop.kafka.access import GROUPS, Resource, accesses, rights
+from samenloop.kafka.access import GROUPS, Operation, Resource, accesses, rights
 from samenloop.kafka.names import transactional_id
 
 CATALOGUE = {**TOPICS, **INTERNAL}
@@ -23,7 +23,7 @@ def test_every_stage_view_and_sink_has_a_row_that_covers_its_inputs() -> None:
 def test_rows_name_topics_and_groups_of_the_hub() -> None:
     """No row names a topic, or a group, that the hub does not have, and none names one twice."""
     for row in accesses(["town"]).values():
-        for topics in (row.writes, row.reads, row.looks_at, row.makes):
+        for topics in (row.writes, row.reads, row.looks_at, row.inspects, row.makes):
             assert set(topics) <= set(CATALOGUE), row.principal
             assert len(topics) == len(set(topics)), row.principal
         assert {*row.joins, *row.looks_at_groups} <= set(GROUPS), row.principal
@@ -38,9 +38,17 @@ def test_every_topic_has_a_writer_and_a_reader_while_the_hub_runs() -> None:
 
 
 def test_no_right_is_a_wildcard_and_every_right_is_of_the_prefix() -> None:
-    """Another hub on the same cluster is out of reach: every name begins with the prefix and none is the prefix."""
+    """Another hub on the same cluster is out of reach: every name begins with the prefix and none is the prefix.
+
+    The cluster itself is looked at by the operator alone, who can change nothing in it.
+    """
+    looks = {Operation.DESCRIBE, Operation.DESCRIBE_CONFIGS}
     for row in accesses(["town"]).values():
+        of_cluster = {right.operation for right in rights(row, "hub.") if right.resource is Resource.CLUSTER}
+        assert of_cluster == (looks if row.principal == "operator" else set())
         for right in rights(row, "hub."):
+            if right.resource is Resource.CLUSTER:
+                continue
             assert right.name.startswith("hub.")
             assert len(right.name) > len("hub.")
             assert "*" not in right.name
