@@ -27,6 +27,11 @@ def taken_at(snapshot_id: str) -> datetime:
     return datetime.fromisoformat(snapshot_id.partition("_")[0])
 
 
+def content_of(snapshot_id: str) -> str:
+    """Return the hash of the bytes in a snapshot's name."""
+    return snapshot_id.partition("_")[2]
+
+
 @value
 class Page:
     """One complete answer of a source, as it came: a whole export, still compressed if it was.

@@ -28,7 +28,7 @@ from samenloop.logs import get_logger
 from samenloop.model import DeadLetter, PollOutcome, SourceState
 from samenloop.raw_pages import RawPages
 from samenloop.snapshots import Counts, Diff, Effect, Memory, Speaker, apply, diff, is_older
-from samenloop.source import Context, Page, Raw, Snapshot, Source, read_snapshot
+from samenloop.source import Context, Page, Raw, Snapshot, Source, content_of, read_snapshot
 from samenloop.source_account import change_output, count, poll_of, poll_output, show_state
 from samenloop.source_memory import (
     Remembered,
@@ -141,6 +141,7 @@ class Pump:
         self.hub_urn = system_urn(hub.hub.oin, "samenloop")
         self.letters: set[UUID] = set()
         self.lapsed = False
+        self.refused: str | None = None
         self._stop = threading.Event()
         self.labels = {"connector": source.connector, "source": name}
         self._show_state()
@@ -172,8 +173,9 @@ class Pump:
             self._account(started, PollOutcome.HELD if held else PollOutcome.UNCHANGED)
 
     def take(self, page: Page, started: datetime, *, released: bool = False) -> None:
-        """Apply one page, refuse it, or hold it for an operator; either way the cursor moves past it."""
-        self.pages.put(page)
+        """Apply one page or hold it for an operator, and move the cursor past it; or refuse it."""
+        if content_of(page.snapshot_id) != self.refused:
+            self.pages.put(page)
         passed = replace(self.cursor, cursor=page.cursor)
         if is_older(self.memory, page.snapshot_id):
             _log.warning("source.older", "An older snapshot than the last one is ignored.", **self._of(page))
@@ -186,17 +188,23 @@ class Pump:
                 self.memory, snapshot, speaker=self.speaker, guards=self.source.guards, now=clock.now(), released=waived
             )
         except Reject as error:
+            self._refuse(page, started, error)
+        except Held as error:
+            self._hold(page, passed, started, error)
+        else:
+            self._write(page, snapshot, found, started)
+
+    def _refuse(self, page: Page, started: datetime, error: Reject) -> None:
+        """Use nothing of a page. The cursor stays before it: the source is not well until there is another one."""
+        if content_of(page.snapshot_id) != self.refused:
             _log.error(
                 "source.refused",
                 "The export is not complete or not what is expected; nothing of it is used.",
                 **self._of(page),
                 **_words(error),
             )
-            self._account(started, PollOutcome.PARSE_ERROR, error=error, page=page, cursor=passed)
-        except Held as error:
-            self._hold(page, passed, started, error)
-        else:
-            self._write(page, snapshot, found, started)
+        self.refused = content_of(page.snapshot_id)
+        self._account(started, PollOutcome.PARSE_ERROR, error=error, page=page)
 
     def _hold(self, page: Page, passed: SourceState, started: datetime, error: Held) -> None:
         event = "source.shrunk" if error.code == "snapshot.shrunk" else "source.held"
@@ -211,6 +219,7 @@ class Pump:
 
     def _write(self, page: Page, snapshot: Snapshot, found: Diff, started: datetime) -> None:
         """Write a snapshot's effects in chunks; the last one carries letters, cursor and account. A stop ends it."""
+        self.refused = None
         first = self.memory.snapshot_id is None
         if first:
             _log.info("backfill.started", "A source is read for the first time.", **self._of(page),

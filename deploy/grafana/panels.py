@@ -7,8 +7,8 @@ two hubs on one Prometheus stay apart.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 Kind = Literal["stat", "timeseries", "bars", "bargauge", "table", "heatmap"]
@@ -33,8 +33,8 @@ class Query:
 class Panel:
     """One panel. *says* is its description: what it tells, and what to make of it. *width* is in 24ths.
 
-    *share* is a ratio that is shown from 0 to 1; *hidden* are columns of a table that nobody needs; *empty* is what
-    is shown when a query that may be empty has nothing.
+    *share* is a ratio that is shown from 0 to 1; *hidden* are columns of a table that nobody needs; *words* stand for
+    values; *empty* is what is shown when a query that may be empty has nothing.
     """
 
     title: str
@@ -47,6 +47,7 @@ class Panel:
     steps: Steps = ((None, "green"),)
     share: bool = False
     hidden: Sequence[str] = ()
+    words: Mapping[str, str] = field(default_factory=dict)
     empty: str | None = None
 
     @property

@@ -123,6 +123,9 @@ def _panel(board: Board, panel: Panel, number: int) -> Any:
         made.min(0).max(1)
     if panel.empty:
         made.no_value(panel.empty)
+    if panel.words:
+        said = {value: models.ValueMappingResult(text=word) for value, word in panel.words.items()}
+        made.mappings([models.ValueMap(options=said)])
     return made
 
 
@@ -154,6 +157,8 @@ def _table(panel: Panel) -> table.Panel:
 
 def _timeseries(panel: Panel) -> timeseries.Panel:
     made = timeseries.Panel().line_width(1).fill_opacity(8).show_points(common.VisibilityMode.NEVER).min(0)
+    if len(panel.steps) > 1:  # else the limit is known to the alert alone
+        made.thresholds_style(common_builders.GraphThresholdsStyleConfig().mode(common.GraphThresholdsStyleMode.DASHED))
     return made.legend(_legend()).tooltip(
         common_builders.VizTooltipOptions().mode(common.TooltipDisplayMode.MULTI).sort(common.SortOrder.DESCENDING)
     )

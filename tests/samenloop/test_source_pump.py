@@ -268,6 +268,24 @@ def test_a_broken_export_is_refused_and_passed(desk: Desk) -> None:
     assert desk.known().memory.records["29"].absences == 1
 
 
+def test_a_source_whose_last_export_is_broken_is_not_well(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every poll says so, after a restart too, and the log once; when the broken one is gone, all is well again."""
+    desk.export("2027-01-04", range(30))
+    broken = desk.folder / "exports" / "2027-01-11.geojson"
+    broken.write_text("<html>Service unavailable</html>")
+    pump = desk.pump()
+    for _ in range(3):
+        poll(pump)
+    assert [p.outcome for p in desk.polls] == [PollOutcome.OK, *[PollOutcome.PARSE_ERROR] * 3]
+    assert capsys.readouterr().err.count("source.refused") == 1
+
+    again = desk.pump()
+    poll(again)
+    broken.unlink()
+    poll(again)
+    assert [p.outcome for p in desk.polls[-2:]] == [PollOutcome.PARSE_ERROR, PollOutcome.UNCHANGED]
+
+
 def test_a_shrunken_snapshot_waits_for_an_operator(desk: Desk) -> None:
     """Held until it is released; then it is applied as it was, from the page that was kept."""
     desk.export("2027-01-04", range(100))

@@ -8,8 +8,8 @@ _NOW = Row(
         Panel(
             "Sources within their objective",
             "stat",
-            "Share of sources whose last good poll is not older than their own freshness objective. Below 1: open "
-            "Sources. A source that was never read counts as late.",
+            "Share of sources whose last good poll is not older than their own freshness objective. Below 100 %: "
+            "open Sources. A source that was never read counts as late.",
             [Query('1 - avg(samenloop:source_stale:bool{job=~"$job"})')],
             "percentunit",
             4,
@@ -25,7 +25,7 @@ _NOW = Row(
             [
                 Query(
                     'sum(increase(samenloop_sink_deliveries_total{job=~"$job",outcome="delivered"}[1h])) / '
-                    'sum(increase(samenloop_sink_deliveries_total{job=~"$job",outcome=~"delivered|failed"}[1h]))'
+                    '(sum(increase(samenloop_sink_deliveries_total{job=~"$job",outcome=~"delivered|failed"}[1h])) > 0)'
                 )
             ],
             "percentunit",
@@ -132,12 +132,37 @@ _TRUTH = Row(
         Panel(
             "Processes that do not answer",
             "stat",
-            "Targets of the hub that Prometheus cannot scrape. Which they are: Status > Targets in Prometheus.",
-            [Query('sum(1 - up{job=~"$job"})')],
+            "Processes of the hub that Prometheus cannot ask. Their names stand below, under Processes.",
+            [Query('sum(1 - up{job=~"samenloop.*",job=~"$job"})')],
             "short",
             6,
             4,
             GOOD_BELOW,
+        ),
+        Panel(
+            "Processes",
+            "table",
+            "Every process of the hub that Prometheus knows of; one that does not answer comes first. It ended, hangs or "
+            "cannot be reached.",
+            [Query('sort(up{job=~"samenloop.*",job=~"$job"})')],
+            "short",
+            12,
+            hidden=("Time", "__name__"),
+            words={"0": "does not answer", "1": "answers"},
+        ),
+        Panel(
+            "Series by process",
+            "timeseries",
+            "Series that each process shows to Prometheus. One that climbs without new sources or partners has a label "
+            "that takes too many values.",
+            [
+                Query(
+                    'max by (instance) (scrape_samples_post_metric_relabeling{job=~"samenloop.*",job=~"$job"})',
+                    "{{instance}}",
+                )
+            ],
+            "short",
+            12,
         ),
     ],
 )

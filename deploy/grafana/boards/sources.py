@@ -21,7 +21,8 @@ _FRESH = Row(
         Panel(
             "Over its objective",
             "bargauge",
-            "Time since the last success as a part of the source's own objective: 1 is late, 3 wakes somebody.",
+            "Time since the last success as a part of the source's own objective: above 100 % it is "
+            "late, above 300 % it wakes somebody.",
             [
                 Query(
                     "min by (source) ((time() - "
