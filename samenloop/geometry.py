@@ -26,7 +26,9 @@ CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
 _RD_AREA = (3.2, 50.7, 7.3, 53.7)
 _WORLD_MAPS = frozenset({"EPSG:3857", "EPSG:3395", "EPSG:6933", "EPSG:8857"})
 _EPSG_URI = "http://www.opengis.net/def/crs/EPSG/0/"
-_CODE = re.compile(r"(?:EPSG:|urn:ogc:def:crs:EPSG:[^:]*:|https?://www\.opengis\.net/def/crs/EPSG/[^/]+/)(\d+)")
+_CODE = re.compile(
+    r"(?:EPSG:|urn:ogc:def:crs:EPSG:[^:]*:|https?://www\.opengis\.net/(?:def/crs/EPSG/[^/]+/|gml/srs/epsg\.xml#))(\d+)"
+)
 _CRS84_NAMES = re.compile(
     r"(?:OGC:CRS84|urn:ogc:def:crs:OGC:[^:]*:CRS84|https?://www\.opengis\.net/def/crs/OGC/.*CRS84)"
 )

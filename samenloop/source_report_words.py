@@ -10,6 +10,7 @@ from samenloop.source_report import FileReport, Finding, Report
 
 _MEANING = {
     "id.duplicate": "rows share an id with others: taken as one work",
+    "title.missing": "no title: the id is taken",
     "period.missing": "no first or last day",
     "period.open-end": "an end that means no end",
     "period.end-from-start": "only a year, quarter, month or week: taken as the whole of it",
@@ -36,6 +37,8 @@ _MEANING = {
     "personal.text-withheld": "text withheld: e-mail address, telephone number or BSN",
 }
 
+_AGAIN = {"missing": "fields that no row has", "unmapped": "codes that are not mapped"}
+
 
 def words(report: Report) -> str:
     """Return the report as lines of text."""
@@ -48,9 +51,12 @@ def words(report: Report) -> str:
 
 def _verdict(report: Report) -> str:
     if report.ok:
-        return "All well."
+        again = [words for name, words in _AGAIN.items() if any(getattr(file, name) for file in report.files)]
+        return f"All of it is used. Look again at: {', '.join(again)}." if again else "All well."
     if any(file.all_misplaced for file in report.files):
         return "See above: no plan has a place that can be used. Look at `crs`, `axis_order` and `bbox`."
+    if not any(file.problem or file.rows for file in report.files):
+        return "See above: there is nothing in it."
     return "See above: not everything maps."
 
 
@@ -81,7 +87,8 @@ def _file(file: FileReport) -> Iterator[str]:
         "Restrictions" if file.restrictions else "Plans",
         (f"{name}: {_counts(counts)}" for name, counts in file.counts.items() if counts),
     )
-    yield from _section("Period", [f"{file.first_day or '?'} .. {file.last_day or '?'}"])
+    days = [f"{file.first_day or '?'} .. {file.last_day or '?'}"] if file.first_day or file.last_day else []
+    yield from _section("Period", days)
     yield from _section("Fields that go along as source_fields", [", ".join(file.kept_fields)] * bool(file.kept_fields))
     yield from _section("Samples", map(_sample, file.samples))
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
-from connectors.sources.file_snapshots.fields import Names, Row
+from connectors.sources.file_snapshots.fields import Names, Row, as_text, fields_of
 from samenloop.model import (
     Certainty,
     Force,
@@ -114,6 +114,7 @@ class CodeTable(Model, Generic[V]):
 
     field: Names = Field((), description="one field, or several that are joined by ' + '")
     when: tuple[Rule[V], ...] = Field((), max_length=200, description="rules, tried in order before the map")
+    split: str | None = Field(None, min_length=1, description="text between several codes in one field")
     ignore_suffix: str | None = Field(None, description="text cut off before the map is asked")
     map: Annotated[dict[str, V], BeforeValidator(_text_keys)] = Field(
         {}, max_length=2000, description="source code: word of the hub; * stands for anything"
@@ -123,7 +124,7 @@ class CodeTable(Model, Generic[V]):
     @property
     def names(self) -> tuple[str, ...]:
         """The fields it looks at."""
-        return (*self.field, *(name for rule in self.when for name in rule.names))
+        return (*fields_of(self.field), *fields_of([name for rule in self.when for name in rule.names]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,18 +136,33 @@ class Looked(Generic[V]):
 
 
 def look_up(table: CodeTable[V], row: Row, key: str = "") -> Looked[V]:
-    """Return the word of the hub for *row*; an unlisted code is noted as `code.unmapped` of the table *key*."""
+    """Return the word of the hub for *row*; an unlisted code is noted as `code.unmapped` of the table *key*.
+
+    Of several codes in one field the first that is listed counts; where a code means several words, all of them.
+    """
     for rule in table.when:
         if rule.holds(row, table.field):
             return Looked(rule.is_)
+    codes = _codes(table, row)
+    if not codes:
+        return Looked(table.map.get("", table.default))
+    listed = {code: _listed(table, code) for code in codes}
+    notes = tuple(Note("code.unmapped", AND.join(table.field), c, key) for c, word in listed.items() if word is None)
+    words: list[Any] = [word for word in listed.values() if word is not None]
+    if not words:
+        return Looked(table.default, notes)
+    return Looked(sum(words[1:], words[0]) if isinstance(words[0], tuple) else words[0], notes)
+
+
+def _codes(table: CodeTable[V], row: Row) -> list[str]:
+    """Return the codes of a row: the elements of a list, the parts of a text that is split, or the one there is."""
+    value = row.value(table.field[0]) if len(table.field) == 1 else None
+    if isinstance(value, list):
+        return [text for item in value if (text := as_text(item))]
     code = joined(row, table.field)
     if code is None:
-        return Looked(table.map.get("", table.default))
-    listed = _listed(table, code)
-    if listed is not None:
-        return Looked(listed)
-    unmapped = bool(table.map or table.when or table.field)
-    return Looked(table.default, (Note("code.unmapped", AND.join(table.field), code, key),) if unmapped else ())
+        return []
+    return [part for text in code.split(table.split) if (part := text.strip())] if table.split else [code]
 
 
 def joined(row: Row, fields: tuple[str, ...]) -> str | None:

@@ -16,6 +16,7 @@ from connectors.sources.file_snapshots.documents import Document, read_document
 from connectors.sources.file_snapshots.envelopes import check_envelope
 from connectors.sources.file_snapshots.fields import fields_of
 from connectors.sources.file_snapshots.moments import snapshot_moment
+from connectors.sources.file_snapshots.packing import ENDINGS
 from connectors.sources.file_snapshots.profile import ExportProfile, Profile, RestrictionProfile, load_profile
 from connectors.sources.file_snapshots.restrictions import translate_restriction
 from connectors.sources.file_snapshots.translate import translate
@@ -25,19 +26,20 @@ from samenloop.downloads import Download
 from samenloop.errors import Reject
 from samenloop.folders import Folder
 from samenloop.source import Context, Page, SourceRecord
+from samenloop.texts import one_line
 
 if TYPE_CHECKING:
     from samenloop.source_report import ReadResult, Report
 
 MOST_KEPT = 50_000
-ENDINGS = (".geojson", ".json", ".csv", ".txt", ".tsv")
+LONGEST_NAME = 80
 ACCEPT = "application/geo+json, application/json, text/csv, */*;q=0.5"
 
 
 class FileSnapshots:
     """Full exports of a source: a folder or a web address, GeoJSON or CSV, mapped by a YAML profile.
 
-    Protocol  whole files, gzip or not; http(s) with ETag, no redirects, public addresses only
+    Protocol  whole files, packed or not; http(s) with ETag, no redirects, public addresses only
     Cursor    time, hash and name of the last file; ETag, date and hash of the last answer
     Identity  the profile's `id`; rows of one id are one work
     Deletes   by absence in complete exports, after a grace; absence after the last known end is the normal close
@@ -110,7 +112,7 @@ def _pages(
     profile: ExportProfile, base: Path, context: Context, transport: httpx.BaseTransport | None
 ) -> Download | Folder:
     if "://" not in profile.files:
-        return Folder(base / profile.files, endings=ENDINGS, moment=partial(snapshot_moment, profile))
+        return Folder(base / profile.files, endings=(*ENDINGS, ".zip"), moment=partial(snapshot_moment, profile))
     return Download(
         profile.files,
         profile.http,
@@ -145,5 +147,6 @@ def unpack(profile: ExportProfile, body: bytes) -> tuple[Document, list[Work]]:
     try:
         crs_of(profile, document)
     except Reject as error:
-        raise Reject("envelope.unexpected", f"{error.detail}: say in the profile which `crs` it is") from error
+        named = f"`crs` of the file is {one_line(document.crs or '', LONGEST_NAME)!r}, which is not known here"
+        raise Reject("envelope.unexpected", f"{named}: say in the profile which `crs` it is") from error
     return document, read_works(profile.id, document)

@@ -6,7 +6,6 @@ Day before month, always; where a source writes the month first its profile says
 from __future__ import annotations
 
 import re
-from calendar import monthrange
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -14,52 +13,20 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from connectors.sources.file_snapshots.coarse_dates import completed, month_of, read_coarse
 from samenloop.model import Precision
 
-_TIME = r"(?:[T ,]+(?P<H>\d{1,2})[:.h](?P<M>\d{2})(?::(?P<S>\d{2})(?:[.,]\d+)?)?(?:\s*(?:uur|Uhr|h))?)?"
+_TIME = (
+    r"(?:[T ,]+(?P<H>\d{1,2})[:.h](?P<M>\d{2})(?::(?P<S>\d{2})(?:[.,]\d+)?)?"
+    r"(?:\s*(?:uur|Uhr|h|(?P<half_day>[ap])\.?m\.?))?)?"
+)
 _ZONE = r"\s*(?P<Z>Z|UTC|[+-]\d{2}(?::?\d{2})?)?"
-_MONTHS = {
-    name: number
-    for number, names in enumerate(
-        (
-            "jan januari january janvier januar jänner",
-            "feb februari february février fév februar",
-            "mrt mar maart march mars märz mär",
-            "apr april avril avr",
-            "mei may mai",
-            "jun juni june juin",
-            "jul juli july juillet juil",
-            "aug augustus august août aout",
-            "sep sept september septembre",
-            "okt oct oktober october octobre",
-            "nov november novembre",
-            "dec december décembre déc dez dezember",
-        ),
-        start=1,
-    )
-    for name in names.split()
-}
-_YEAR = r"(?P<y>(?:19|20|21)\d\d)"
 DAYS = (
     r"(?P<y>\d{4})-(?P<m>\d{1,2})-(?P<d>\d{1,2})",
     r"(?P<d>\d{1,2})(?P<sep>[/.-])(?P<m>\d{1,2})(?P=sep)(?P<y>\d{4})",
     r"(?P<y>\d{4})(?P<sep>[/.])(?P<m>\d{1,2})(?P=sep)(?P<d>\d{1,2})",
     r"(?P<y>(?:19|20|21)\d\d)(?P<m>\d\d)(?P<d>\d\d)",
     r"(?P<d>\d{1,2})\.?\s+(?P<name>[^\W\d]+)\.?\s+(?P<y>\d{4})",
-)
-_YEAR_2 = _YEAR.replace("<y>", "<y2>")
-_ORDINAL = r"(?:e|de|st|nd|rd|th|er|ème|\.)?"
-COARSE = (
-    (_YEAR, Precision.YEAR),
-    (rf"{_YEAR}\s*[-/]?\s*H(?P<half>[12])|H(?P<half2>[12])\s*[-/]?\s*{_YEAR_2}", Precision.YEAR),
-    (rf"{_YEAR}\s*[-/]?\s*[QKT](?P<q>[1-4])", Precision.QUARTER),
-    (rf"[QKT](?P<q>[1-4])\s*[-/]?\s*{_YEAR}", Precision.QUARTER),
-    (rf"(?P<q>[1-4])\s*{_ORDINAL}\s*(?:kwartaal|quarter|trimestre|quartal)\s*{_YEAR}", Precision.QUARTER),
-    (rf"{_YEAR}[-/](?P<m>\d{{2}})", Precision.MONTH),
-    (rf"(?P<m>\d{{1,2}})[-/]{_YEAR}", Precision.MONTH),
-    (rf"(?P<name>[^\W\d]+)\.?\s+{_YEAR}", Precision.MONTH),
-    (rf"{_YEAR}\s*-?\s*W(?P<w>\d{{1,2}})|{_YEAR_2}\s*(?:week|wk)\s*(?P<w2>\d{{1,2}})", Precision.WEEK),
-    (rf"(?:week|wk|kw|semaine)\s*(?P<w>\d{{1,2}})[\s,/-]*{_YEAR}", Precision.WEEK),
 )
 _SEPARATORS = (" t/m ", " tot en met ", " tot ", " bis ", " to ", " until ", " au ", " – ", " - ", "/", ",", "–", "-")
 _EXCEL_ZERO = date(1899, 12, 30)
@@ -110,20 +77,21 @@ def read_range(
 ) -> tuple[Moment, Moment]:
     """Read a period from one text: a coarse date (`2027`, `2027-Q3`) or two dates with a word between them.
 
-    Raises ValueError.
+    What one of the two leaves out is that of the other: `maart t/m mei 2027`, `week 12-14 2027`. Raises ValueError.
     """
     try:
         one = read_date(text, formats, zone, written_in)
         return one, one
     except ValueError:
         for separator in _SEPARATORS:
-            first, found, last = text.partition(separator)
-            if found:
+            left, found, right = (part.strip() for part in text.partition(separator))
+            for pair in [(left, right), *completed(left, right)] if found else ():
                 try:
-                    sides = (read_date(side, formats, zone, written_in) for side in (first, last))
-                    return next(sides), next(sides)
+                    first, last = (read_date(side, formats, zone, written_in) for side in pair)
                 except ValueError:
                     continue
+                if pair == (left, right) or first.first <= last.last:
+                    return first, last
         raise
 
 
@@ -164,9 +132,7 @@ def format_pattern(form: str) -> str:
 
 
 @lru_cache(maxsize=256)
-def _compiled(pattern: str, *, timed: bool) -> re.Pattern[str]:
-    if not timed:
-        return re.compile(pattern, re.IGNORECASE)
+def _compiled(pattern: str) -> re.Pattern[str]:
     time = _TIME if "sep" in pattern or "-" in pattern or "name" in pattern else _TIME.replace("[T ,]+", "[T ,]*")
     compact = r"|(?:[T ]*(?P<H2>\d{2}):?(?P<M2>\d{2})(?P<S2>\d{2})?)"
     return re.compile(rf"{pattern}(?:{time}{compact if time != _TIME else ''}){_ZONE}", re.IGNORECASE)
@@ -174,11 +140,13 @@ def _compiled(pattern: str, *, timed: bool) -> re.Pattern[str]:
 
 def _day(patterns: Sequence[str], text: str, zone: ZoneInfo) -> Moment | None:
     for pattern in patterns:
-        found = _compiled(pattern, timed=True).fullmatch(text)
+        found = _compiled(pattern).fullmatch(text)
         if found is None:
             continue
         part = found.groupdict()
-        month = _month(part["name"]) if part.get("name") else int(part["m"])
+        month = month_of(part["name"]) if part.get("name") else int(part["m"])
+        if month is None:
+            continue
         year = int(part["y"]) + (2000 if len(part["y"]) == 2 else 0)
         day = date(year, month, int(part["d"]))
         return _instant(day, part, zone)
@@ -189,6 +157,8 @@ def _instant(day: date, part: dict[str, str | None], zone: ZoneInfo) -> Moment:
     hour, minute, second = (int(part.get(k) or part.get(f"{k}2") or 0) for k in "HMS")
     if part.get("H") is None and part.get("H2") is None:
         return Moment(day, day)
+    if half := part.get("half_day"):
+        hour = hour % 12 + (12 if half.lower() == "p" else 0)
     if hour == 24:
         day, hour = day + timedelta(1), 0
     local = datetime(day.year, day.month, day.day, hour, minute, min(second, 59), tzinfo=zone)
@@ -216,41 +186,6 @@ def _epoch(text: str, zone: ZoneInfo, per_second: int | None = None) -> Moment |
     return Moment(local.date(), local.date(), local=local)
 
 
-def _month(name: str) -> int:
-    try:
-        return _MONTHS[name.lower()]
-    except KeyError:
-        raise ValueError("not a month") from None
-
-
 def _coarse(text: str) -> Moment | None:
-    for pattern, precision in COARSE:
-        found = _compiled(pattern, timed=False).fullmatch(text)
-        if found:
-            part = found.groupdict()
-            year = int(part.get("y") or part.get("y2") or 0)
-            first, last = _bounds(year, part)
-            return Moment(first, last, precision)
-    return None
-
-
-def _bounds(year: int, part: dict[str, str | None]) -> tuple[date, date]:
-    week = part.get("w") or part.get("w2")
-    if week:
-        monday = date.fromisocalendar(year, int(week), 1)
-        return monday, monday + timedelta(6)
-    half = part.get("half") or part.get("half2")
-    if half:
-        return _months(year, 6 * int(half) - 5, 6)
-    if quarter := part.get("q"):
-        return _months(year, 3 * int(quarter) - 2, 3)
-    if month := part.get("m"):
-        return _months(year, int(month), 1)
-    if name := part.get("name"):
-        return _months(year, _month(name), 1)
-    return _months(year, 1, 12)
-
-
-def _months(year: int, first: int, count: int) -> tuple[date, date]:
-    last = first + count - 1
-    return date(year, first, 1), date(year, last, monthrange(year, last)[1])
+    span = read_coarse(text)
+    return Moment(*span) if span else None

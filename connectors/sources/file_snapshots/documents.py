@@ -1,4 +1,4 @@
-"""From bytes to rows: gzip, encoding, GeoJSON or CSV. What is not a whole export is refused, never half read."""
+"""From text to rows: GeoJSON, whole or a feature a line, or CSV. What is not a whole export is never half read."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import re
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
@@ -14,13 +13,13 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from connectors.sources.file_snapshots.fields import Row
+from connectors.sources.file_snapshots.packing import decoded, unpacked
 from samenloop.errors import Reject
 from samenloop.yamlfile import Model
 
+_AFTER = "found text after the JSON, expected one document or a feature a line"
 _DELIMITERS = ";,\t|"
 _SCRIPT = re.compile(r"\s*(?:var|let|const)\s+[\w$]+\s*=|\s*(?:window\.)?[A-Za-z_$][\w$.]*\s*[=(]\s*[\[{]")
-_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
-_BOMS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 
 
 def _encoding(name: str) -> str:
@@ -84,44 +83,12 @@ def read_document(body: bytes, reading: Reading) -> Document:
     Raises Reject: `envelope.empty`, `envelope.truncated`, `envelope.oversize`, `envelope.encoding`,
     `envelope.unparseable`, `envelope.unexpected` (an error page, a script, an archive, another format).
     """
-    plain = _unpacked(body, reading.max_bytes)
+    plain = unpacked(body, reading.max_bytes)
     if not plain.strip():
         raise Reject("envelope.empty", "the file is empty")
-    text, encoding = _decoded(plain, reading.encoding)
+    text, encoding = decoded(plain, reading.encoding)
     kind = _recognised(text, reading.format)
     return (_geojson if kind == "geojson" else _csv)(text, encoding, reading)
-
-
-def _unpacked(body: bytes, limit: int) -> bytes:
-    if body[:4] == b"PK\x03\x04":
-        raise Reject("envelope.unexpected", "found a zip archive, expected GeoJSON or CSV, gzip or not")
-    if body[:2] != b"\x1f\x8b":
-        return body
-    parts: list[bytes] = []
-    try:
-        while body:
-            engine = zlib.decompressobj(wbits=31)
-            parts.append(engine.decompress(body, limit))
-            if engine.unconsumed_tail:
-                raise Reject("envelope.oversize", f"unpacks to more than {limit} bytes (`max_megabytes`)")
-            if not engine.eof:
-                raise Reject("envelope.truncated", "the gzip file ends early")
-            body = engine.unused_data.lstrip(b"\0")
-    except zlib.error:
-        raise Reject("envelope.truncated", "the gzip file is damaged or ends early") from None
-    return b"".join(parts)
-
-
-def _decoded(plain: bytes, encoding: str | None) -> tuple[str, str]:
-    marked = next((name for bom, name in _BOMS if plain.startswith(bom)), None)
-    if marked is None and _CONTROL.search(plain[:2000]):
-        raise Reject("envelope.unexpected", "found binary data, expected GeoJSON or CSV text")
-    for name in [marked] if marked else [encoding] if encoding else ["utf-8", "cp1252"]:
-        try:
-            return plain.decode(name), name
-        except UnicodeDecodeError:
-            continue
-    raise Reject("envelope.encoding", f"the text is not {marked or encoding or 'UTF-8 or cp1252'} (`encoding`)")
 
 
 def _recognised(text: str, wanted: str) -> str:
@@ -143,6 +110,8 @@ def _geojson(text: str, encoding: str, reading: Reading) -> Document:
     try:
         data = json.loads(text)
     except json.JSONDecodeError as error:
+        if error.msg == "Extra data" or "\x1e" in text[:3]:
+            return _json_lines(text, encoding, reading)
         early = error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string")
         code = "envelope.truncated" if early else "envelope.unparseable"
         words = "the JSON ends early" if early else "the JSON is malformed"
@@ -150,14 +119,46 @@ def _geojson(text: str, encoding: str, reading: Reading) -> Document:
     except RecursionError:
         raise Reject("envelope.unparseable", "the JSON is nested too deeply") from None
     envelope, items = _items(data, reading.records)
+    bare = isinstance(data, list)
+    plain = bool(reading.records) or bare
+    rows, broken = _features(items, reading, plain=plain)
+    originals = _Originals(text, items, encoding)
+    return Document("geojson", envelope, rows, bare, broken, originals, encoding)
+
+
+def _json_lines(text: str, encoding: str, reading: Reading) -> Document:
+    """Read a feature or an object a line (NDJSON, GeoJSON text sequence); a last line that is cut off refuses all."""
+    lines = [line.strip("\x1e \t\r") for line in text.split("\n")]
+    lines = [line for line in lines if line]
+    items: list[Any] = []
+    unread: dict[int, Reject] = {}
+    for position, line in enumerate(lines, start=1):
+        try:
+            items.append(json.loads(line))
+        except (json.JSONDecodeError, RecursionError):
+            if position == 1:
+                raise Reject("envelope.unparseable", _AFTER) from None
+            if position == len(lines):
+                raise Reject("envelope.truncated", f"the last of {position} lines of JSON is cut off") from None
+            items.append({})
+            unread[position] = Reject("record.unexpected", "found a line that is not JSON, expected a feature")
+    if isinstance(items[0], dict) and "features" in items[0]:
+        raise Reject("envelope.unparseable", _AFTER)
+    rows, broken = _features(items, reading, plain=True)
+    return Document(
+        "geojson", {}, rows, True, broken | unread, lambda p: lines[p - 1].encode(encoding, "replace"), encoding
+    )
+
+
+def _features(items: list[Any], reading: Reading, *, plain: bool) -> tuple[list[Row], dict[int, Reject]]:
+    """Return the rows of *items* and what is wrong with some; with *plain* a bare object is a row too."""
     rows, broken = [], {}
     for position, item in enumerate(items, start=1):
-        row, problem = _feature(item, position, reading)
+        row, problem = _feature(item, position, reading, plain=plain)
         rows.append(row)
         if problem:
             broken[position] = problem
-    originals = _Originals(text, items, encoding)
-    return Document("geojson", envelope, rows, isinstance(data, list), broken, originals, encoding)
+    return rows, broken
 
 
 def _items(data: Any, records: str | None) -> tuple[Mapping[str, Any], list[Any]]:
@@ -166,6 +167,8 @@ def _items(data: Any, records: str | None) -> tuple[Mapping[str, Any], list[Any]
         return {}, data
     if not isinstance(data, dict):
         raise Reject("envelope.unexpected", f"found a bare {type(data).__name__}, expected a FeatureCollection")
+    if data.get("type") == "Feature" and not records:
+        return {}, [data]
     found: Any = data
     for part in records.split(".") if records else ["features"]:
         found = found.get(part) if isinstance(found, dict) else None
@@ -178,11 +181,11 @@ def _items(data: Any, records: str | None) -> tuple[Mapping[str, Any], list[Any]
     return {key: value for key, value in data.items() if value is not found}, found
 
 
-def _feature(item: Any, position: int, reading: Reading) -> tuple[Row, Reject | None]:
+def _feature(item: Any, position: int, reading: Reading, *, plain: bool) -> tuple[Row, Reject | None]:
     if not isinstance(item, dict):
         return Row(position, {}), Reject("record.unexpected", f"found a {type(item).__name__}, expected a feature")
     if item.get("type") != "Feature" and "properties" not in item:
-        if reading.records:
+        if plain:
             return Row(position, item, item.get("geometry"), nulls=reading.nulls), None
         return Row(position, {}), Reject("record.unexpected", "found an object that is not a Feature")
     properties = item.get("properties") or {}

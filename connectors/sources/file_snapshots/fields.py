@@ -1,4 +1,4 @@
-"""Fields of a row as text: looked up by name or path, trimmed, with "" and its like as nothing."""
+"""Fields of a row as text: looked up by name, path or template, trimmed, with "" and its like as nothing."""
 
 from __future__ import annotations
 
@@ -42,11 +42,12 @@ class Row:
     def value(self, name: str) -> Any:
         """Return the value of a field, None where it is absent or says nothing.
 
-        A name that is not a field is read as a path (`validity.from`); `feature.id` is the feature's own id.
+        A name that is not a field is read as a template (`{day} {hour}`) or a path (`validity.from`); `feature.id` is
+        the feature's own id.
         """
         found: Any = self.properties.get(name)
         if found is None and name not in self.properties:
-            found = self._path(name)
+            found = self._template(name) if "{" in name else self._path(name)
         if isinstance(found, str):
             found = found.strip()
             found = found if found.isascii() else unicodedata.normalize("NFC", found)
@@ -58,21 +59,19 @@ class Row:
         return as_text(self.value(name))
 
     def first(self, names: Sequence[str]) -> str | None:
-        """Return the first of several fields or templates that says something."""
-        return next((text for name in names if (text := self.template(name)) is not None), None)
+        """Return the first of several fields that says something."""
+        return next((text for name in names if (text := self.text(name)) is not None), None)
 
-    def template(self, name: str) -> str | None:
-        """Return a field, or a text with `{field}` in it; None when none of its fields says anything."""
-        if "{" not in name or name in self.properties:
-            return self.text(name)
+    def has(self, name: str) -> bool:
+        """Say whether the row has the field at all, filled or not; of a template any of its fields."""
+        return name in self.properties or any(self._path(field) is not None for field in fields_of([name]))
+
+    def _template(self, name: str) -> str | None:
+        """Return a text with `{field}` in it; None when none of its fields says anything."""
         values = {field: self.text(field) for field in _PLACEHOLDER.findall(name)}
         if not any(values.values()):
             return None
         return _SPACES.sub(" ", _PLACEHOLDER.sub(lambda m: values[m[1]] or "", name)).strip(" ,;:-–()/") or None
-
-    def has(self, name: str) -> bool:
-        """Say whether the row has the field at all, filled or not."""
-        return name in self.properties or self._path(name) is not None
 
     def _path(self, name: str) -> Any:
         if name in (FEATURE_ID, "id") and self.feature_id is not None:
@@ -86,8 +85,11 @@ class Row:
 
 
 def as_text(value: Any) -> str | None:
-    """Return a scalar as text; None for null, an object or a list."""
-    if value is None or isinstance(value, (Mapping, list)):
+    """Return a scalar as text, a list of scalars as `a, b`; None for null, an object or a list of objects."""
+    if isinstance(value, list):
+        texts = [as_text(item) for item in value if not isinstance(item, list)]
+        return ", ".join(filter(None, texts)) or None
+    if value is None or isinstance(value, Mapping):
         return None
     if isinstance(value, bool):
         return "true" if value else "false"

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from connectors.sources.file_snapshots.fields import Row
+from connectors.sources.file_snapshots.fields import Row, fields_of
 from connectors.sources.file_snapshots.periods import comparable
 from connectors.sources.file_snapshots.profile import ExportProfile
 from connectors.sources.file_snapshots.works import Work
@@ -27,7 +27,7 @@ def fingerprint(profile: ExportProfile, work: Work) -> bytes:
 
 
 def _compared(profile: ExportProfile, row: Row) -> Iterator[tuple[str, Any]]:
-    dates = profile.period.names if profile.period else ()
+    dates = fields_of(profile.period.names) if profile.period else ()
     dropped = {drop.field for drop in profile.drop if drop.when is None}
     names = sorted(profile.compare or [*(n for n in row.properties if n not in dropped), GEOMETRY])
     for name in names:

@@ -1,4 +1,4 @@
-"""Where: from GeoJSON, WKT or two columns to a geometry in the source's own CRS, checked against a bounding box.
+"""Where: from GeoJSON, WKT, WKB or two columns to a geometry in the source's own CRS, checked against a bounding box.
 
 Axes are x before y in the hub. What lies outside the box (swapped axes, 0/0, another zone) gives no location and is
 reported: a wrong place is worse than none. The shape itself is kept as given; rings are closed, heights left out.
@@ -28,6 +28,7 @@ from samenloop.texts import shape_of
 from samenloop.yamlfile import Model
 
 _SRID = re.compile(r"^\s*SRID=\d+;\s*", re.IGNORECASE)
+_HEX_WKB = re.compile(r"0[01][0-9A-Fa-f]{8}")
 _PAIR = re.compile(r"\s*([-+]?\d+(?:[.,]\d+)?)\s*[,; ]\s*([-+]?\d+(?:[.,]\d+)?)\s*")
 _MAKERS: dict[str, Callable[[Any], BaseGeometry]] = {}
 
@@ -53,11 +54,16 @@ Crs = Annotated[str, BeforeValidator(_crs)]
 class GeometryProfile(Model):
     """`geometry`: where the shape is, and in which order its coordinates are written."""
 
-    field: Names = Field((), description="field with GeoJSON, WKT or `x, y`; of several the first that is filled")
+    field: Names = Field((), description="field with GeoJSON, WKT, WKB or `x, y`; of several the first that is filled")
     x: str | None = Field(None, description="column of the easting or longitude")
     y: str | None = Field(None, description="column of the northing or latitude")
     axis_order: Literal["xy", "yx"] = Field("xy", description="yx when the northing or latitude comes first")
     accuracy_m: float | None = Field(None, gt=0, description="how good the coordinates are, in metres")
+
+    @property
+    def names(self) -> list[str]:
+        """The fields it names."""
+        return [name for name in (*self.field, self.x, self.y) if name]
 
 
 Place = Annotated[GeometryProfile, BeforeValidator(_place_form)]
@@ -133,7 +139,7 @@ def _from_text(value: Any, name: str) -> BaseGeometry | None:
     if pair := _PAIR.fullmatch(text):
         return shapely.Point(*(float(n.replace(",", ".")) for n in pair.groups()))
     try:
-        shape = shapely.from_wkt(_SRID.sub("", text))
+        shape = shapely.from_wkb(text) if _HEX_WKB.match(text) else shapely.from_wkt(_SRID.sub("", text))
         return shapely.force_2d(shape)
     except shapely.errors.GEOSException:
         raise _unreadable(name, shape_of(text)) from None
@@ -163,7 +169,7 @@ def from_geojson(value: Any, name: str) -> BaseGeometry | None:
 
 
 def _unreadable(name: str, found: str) -> Reject:
-    return Reject("geometry.unparseable", f"{name}: found {found}, expected GeoJSON, WKT or x, y", field=name)
+    return Reject("geometry.unparseable", f"{name}: found {found}, expected GeoJSON, WKT, WKB or x, y", field=name)
 
 
 def _point(position: Any) -> tuple[float, float]:

@@ -26,6 +26,7 @@ from samenloop.yamlfile import Model
 NAMED_FORMATS = ("iso", "epoch_ms", "epoch_s", "excel", "coarse")
 KNOWN_FROM = date(1970, 1, 2)
 """Starts before this day mean "unknown": the zero days of Unix and spreadsheets."""
+_EXPECTED = "a date such as 2027-03-01 or 01-03-2027 (other forms: `period.formats`)"
 _DURATION = re.compile(r"(\d+(?:[.,]\d+)?)\s*(.*)")
 _UNITS = {
     "working": re.compile(r"ouvr|werkdag|working|business|werktag|arbeitstag", re.IGNORECASE),
@@ -70,9 +71,13 @@ def _pair(item: Any) -> Any:
 
 
 def _long_form(value: Any) -> Any:
-    if isinstance(value, dict) and not {"start", "end"} & value.keys():
-        return value
-    return {"fields": value}
+    if not isinstance(value, dict):
+        return {"fields": value}
+    pair = {side: value[side] for side in ("start", "end") if side in value}
+    if pair and "fields" in value:
+        raise ValueError("give `fields`, or `start` and `end`")
+    rest = {key: item for key, item in value.items() if key not in pair}
+    return {"fields": pair, **rest} if pair else rest
 
 
 def _days(value: Any) -> Any:
@@ -212,7 +217,7 @@ def _moments(
 ) -> tuple[Moment | None, Moment | None, EndKind]:
     if pair.start == pair.end and pair.start:
         text = as_text(row.value(pair.start)) or ""
-        with _naming(pair.start, text):
+        with _naming(profile, pair.start, text):
             return *read_range(text, profile.formats, zone, profile.hours), EndKind.GIVEN
     first = _moment(profile, pair.start, row, zone)
     if pair.end and row.text(pair.end) in profile.endless:
@@ -225,18 +230,19 @@ def _moment(profile: PeriodProfile, name: str | None, row: Row, zone: ZoneInfo) 
     value = row.value(name) if name else None
     if name is None or value is None:
         return None
-    with _naming(name, as_text(value) or type(value).__name__):
+    with _naming(profile, name, as_text(value) or type(value).__name__):
         return read_date(value, profile.formats, zone, profile.hours)
 
 
 @contextmanager
-def _naming(name: str, text: str) -> Iterator[None]:
+def _naming(profile: PeriodProfile, name: str, text: str) -> Iterator[None]:
     """Turn the ValueError of a date into a Reject that names the field and the shape of what was found."""
     try:
         yield
     except ValueError:
-        detail = f"{name}: found {shape_of(text)}, expected a date such as 2027-03-01 or 01-03-2027"
-        raise Reject("date.unparseable", f"{detail} (other forms: `period.formats`)", field=name) from None
+        forms = " or ".join(profile.formats)
+        expected = f"{forms} (`period.formats`)" if forms else _EXPECTED
+        raise Reject("date.unparseable", f"{name}: found {shape_of(text)}, expected {expected}", field=name) from None
 
 
 def _end(

@@ -191,11 +191,11 @@ class ExportProfile(SourceProfile):
         places: list[tuple[str, str]] = [(name, "id") for name in fields_of(self.id.field)]
         places += [(name, "title") for name in fields_of(self.title)]
         places += [(name, "owner") for name in (fields_of(self.owner.field) if self.owner else ())]
-        places += [(name, "period") for name in (self.period.names if self.period else ())]
+        places += [(name, "period") for name in fields_of(self.period.names if self.period else ())]
         places += [(self.period.duration, "period.duration")] if self.period and self.period.duration else []
         places += [(name, table) for table, names in self.tables.items() for name in names]
         places += self._own_places()
-        places += [(name, "geometry") for name in (*self.geometry.field, self.geometry.x, self.geometry.y) if name]
+        places += [(name, "geometry") for name in fields_of(self.geometry.names)]
         places += [(drop.field, "drop") for drop in self.drop] + [(name, "compare") for name in self.compare]
         return {name: key for name, key in reversed(places) if name not in ("geometry", "*")}
 

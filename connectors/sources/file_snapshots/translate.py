@@ -61,7 +61,7 @@ class _PlanTranslation(Translation):
             system=p.urn,
             local_id=self.local_id,
             owner=owner,
-            title=self.text(p.title, LONGEST_TITLE) or self.local_id,
+            title=self._title(),
             description=self.text(p.description, LONGEST_TEXT),
             parties=read_parties(p.parties, p.owner, row),
             kind=self.code("kind", p.kind, PlanKind.WORKS),
@@ -80,6 +80,13 @@ class _PlanTranslation(Translation):
             contact=self._contact(),
             source_fields=self._source_fields(),
         )
+
+    def _title(self) -> str:
+        """Return the title, else the id; that none of the fields of the profile has one is noted."""
+        title = self.text(self.profile.title, LONGEST_TITLE)
+        if title is None and self.profile.title:
+            self.notes.append(Note("title.missing"))
+        return title or self.local_id
 
     def _day(self, name: str | None) -> date | None:
         value = self.row.value(name) if name else None

@@ -80,7 +80,7 @@ class Translation:
     def text(self, names: Sequence[str], limit: int) -> str | None:
         """Return the first of several fields that says something and nothing personal."""
         for name in names:
-            text = self.row.template(name)
+            text = self.row.text(name)
             if text is None or not (text := one_line(text, limit)):
                 continue
             if is_personal(text):
@@ -97,7 +97,7 @@ class Translation:
             return Period(), ()
         read = [read_period(profile, row, self.export.tz) for row in self.work.rows]
         self.notes += dict.fromkeys(note for one in read for note in one.notes)
-        self.placed.update(name for one in read for name in one.used)
+        self.placed.update(fields_of([name for one in read for name in one.used]))
         period, work_periods = envelope(one.period for one in read)
         if period.start is None and period.end is None:
             self.notes.append(Note("period.missing"))
@@ -108,7 +108,7 @@ class Translation:
         p, crs = self.export, crs_of(self.export, self.work.document)
         read = [read_place(p.geometry, row, crs, p.box) for row in self.work.rows]
         self.notes += dict.fromkeys(note for one in read for note in one.notes)
-        self.placed.update(n for n in (*p.geometry.field, p.geometry.x, p.geometry.y) if n)
+        self.placed.update(fields_of(p.geometry.names))
         shape = collect([one.shape for one in read if one.shape is not None])
         if shape is None:
             self.notes.append(Note("geometry.missing"))

@@ -1,7 +1,9 @@
 """From bytes to rows: generous in form, strict in what counts as a whole export."""
 
 import gzip
+import io
 import json
+import zipfile
 from typing import Any
 
 import pytest
@@ -12,6 +14,14 @@ from samenloop.errors import Held, Reject
 
 FEATURE = '{"type": "Feature", "geometry": null, "properties": {"nr": 1, "naam": "Één"}}'
 COLLECTION = f'{{"type": "FeatureCollection", "features": [{FEATURE}]}}'
+
+
+def zipped(files: dict[str, str]) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    return packed.getvalue()
 
 
 def rows(body: bytes, **reading: Any) -> list[dict[str, Any]]:
@@ -29,6 +39,10 @@ def rows(body: bytes, **reading: Any) -> list[dict[str, Any]]:
         COLLECTION.encode("cp1252"),
         f"[{FEATURE}]".encode(),
         f"\r\n\t {COLLECTION}\r\n".encode(),
+        FEATURE.encode(),
+        f"\x1e{FEATURE}\n".encode(),
+        b'[{"nr": 1, "naam": "\xc3\x89\xc3\xa9n"}]',
+        zipped({"works.geojson": COLLECTION, "LICENCE.md": "free", "__MACOSX/._works.geojson": "x"}),
     ],
 )
 def test_geojson_in_all_its_dresses(body: bytes) -> None:
@@ -46,7 +60,12 @@ def test_geojson_in_all_its_dresses(body: bytes) -> None:
         (b"<?xml version='1.0'?><wfs:FeatureCollection/>", "envelope.unexpected"),
         (b"var x = " + COLLECTION.encode(), "envelope.unexpected"),
         (b"callback(" + COLLECTION.encode() + b")", "envelope.unexpected"),
-        (b"PK\x03\x04" + b"rest", "envelope.unexpected"),
+        (b"PK\x03\x04" + b"rest", "envelope.truncated"),
+        (zipped({"a.csv": "nr\n1\n", "b.csv": "nr\n2\n"}), "envelope.unexpected"),
+        (zipped({"works.shp": "shape"}), "envelope.unexpected"),
+        (f"{FEATURE}\n{FEATURE[:-9]}".encode(), "envelope.truncated"),
+        (COLLECTION.encode() + b"\n{}", "envelope.unparseable"),
+        (json.dumps(json.loads(COLLECTION), indent=1).encode() + b"\noops", "envelope.unparseable"),
         (b"\x89PNG\r\n\x1a\n\x00\x00", "envelope.unexpected"),
         (COLLECTION.encode()[:-10], "envelope.truncated"),
         (b'{"type": "FeatureCollection", "features": [{"naam": "half', "envelope.truncated"),
@@ -110,6 +129,23 @@ def test_the_original_bytes_of_a_feature_are_kept() -> None:
 
     assert document.original(1) == FEATURE.encode()
     assert document.original(2) == b'{"type":"Feature","properties":{}}'
+
+
+@pytest.mark.parametrize("mark", ["", "\x1e"])
+def test_a_feature_a_line(mark: str) -> None:
+    """Each line stands for itself: one that cannot be read is one bad record, with its bytes."""
+    found = read_document(f"{mark}{FEATURE}\r\n{mark}oops\n\n{mark}{FEATURE}\n".encode(), Reading())
+
+    assert [dict(row.properties) for row in found.rows] == [{"nr": 1, "naam": "Één"}, {}, {"nr": 1, "naam": "Één"}]
+    assert {position: problem.code for position, problem in found.broken.items()} == {2: "record.unexpected"}
+    assert (found.original(2), found.original(3)) == (b"oops", FEATURE.encode())
+
+
+def test_what_unpacks_to_too_much_is_not_unpacked() -> None:
+    """An archive is read up to the limit only."""
+    with pytest.raises(Reject) as found:
+        read_document(zipped({"a.csv": "nr\n" + "1\n" * 10_000}), Reading(max_bytes=1000))
+    assert found.value.code == "envelope.oversize"
 
 
 def test_rows_elsewhere_in_the_document() -> None:

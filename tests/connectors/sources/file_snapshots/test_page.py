@@ -90,4 +90,4 @@ def test_the_parts_that_are_shown_fit_a_profile(tmp_path: Path) -> None:
         path.write_text("".join(kept) + part, encoding="utf-8")
 
         assert load_profile(path).system == "works-register"
-    assert len(parts) == 3
+    assert len(parts) == 5

@@ -35,6 +35,7 @@ D = date.fromisoformat
         ("12 maart 2027", "2027-03-12"),
         (20270315, "2027-03-15"),
         ("1.3.2027", "2027-03-01"),
+        ("15/01/2027 12:30 AM", "2027-01-15"),
     ],
 )
 def test_days_and_instants(value: Any, day: str) -> None:
@@ -53,6 +54,14 @@ def test_days_and_instants(value: Any, day: str) -> None:
         ("februari 2028", "2028-02-01", "2028-02-29", Precision.MONTH),
         ("2027-03", "2027-03-01", "2027-03-31", Precision.MONTH),
         ("week 12 2027", "2027-03-22", "2027-03-28", Precision.WEEK),
+        ("KW 12/2027", "2027-03-22", "2027-03-28", Precision.WEEK),
+        ("tweede helft van 2027", "2027-07-01", "2027-12-31", Precision.YEAR),
+        ("3. Quartal 2027", "2027-07-01", "2027-09-30", Precision.QUARTER),
+        ("2027 voorjaar", "2027-03-01", "2027-05-31", Precision.QUARTER),
+        ("Winter 2027/28", "2027-12-01", "2028-02-29", Precision.QUARTER),
+        ("begin 2027", "2027-01-01", "2027-04-30", Precision.YEAR),
+        ("mid-2027", "2027-05-01", "2027-08-31", Precision.YEAR),
+        ("eind maart 2027", "2027-03-01", "2027-03-31", Precision.MONTH),
     ],
 )
 def test_coarse_dates_keep_their_precision(value: Any, first: str, last: str, precision: Precision) -> None:
@@ -62,7 +71,9 @@ def test_coarse_dates_keep_their_precision(value: Any, first: str, last: str, pr
     assert (read.first, read.last, read.precision) == (D(first), D(last), precision)
 
 
-@pytest.mark.parametrize("value", ["31-02-2027", "13/13/2027", "ooit", "03/14/2027", True, "2027-13", "99"])
+@pytest.mark.parametrize(
+    "value", ["31-02-2027", "13/13/2027", "ooit", "03/14/2027", True, "2027-13", "99", "winter 2027", "12 2027"]
+)
 def test_what_is_no_date_is_refused(value: Any) -> None:
     """Nothing is guessed: a month that comes first must be said."""
     with pytest.raises(ValueError, match=r"."):
@@ -136,6 +147,35 @@ def test_a_period_in_one_text(text: str) -> None:
     found = read("p", p=text)
 
     assert (found.start, found.end) == (D("2027-08-29"), D("2027-09-16"))
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "end"),
+    [
+        ("maart t/m mei 2027", "2027-03-01", "2027-05-31"),
+        ("november - februari 2028", "2027-11-01", "2028-02-29"),
+        ("1 - 15 maart 2027", "2027-03-01", "2027-03-15"),
+        ("week 12-14 2027", "2027-03-22", "2027-04-11"),
+        ("Q4 2027 / Q1 2028", "2027-10-01", "2028-03-31"),
+    ],
+)
+def test_one_side_of_a_period_may_leave_out_what_the_other_says(text: str, start: str, end: str) -> None:
+    """The year, the month, the word week; what is written the wrong way round stays so."""
+    found = read("p", p=text)
+
+    assert (found.start, found.end) == (D(start), D(end))
+    assert read("p", p="16-09-2027 t/m 29-08-2027").end == D("2027-08-29")
+
+
+def test_parts_of_a_date_in_fields_of_their_own() -> None:
+    """A template puts them together; where a part is missing the rest is read."""
+    day = {"fields": ["{d} {t}", "{e} {u}"], "formats": ["mm/dd/yyyy"]}
+    found = read(day, d="03/15/2027", t="07:00 AM", e="03/20/2027", u="")
+
+    assert (found.start, found.end) == (D("2027-03-15"), D("2027-03-20"))
+    assert read("{j}-Q{k}", j=2027, k=3).precision is Precision.QUARTER
+    with pytest.raises(Reject, match=r"\{d\} \{t\}: found .* expected mm/dd/yyyy"):
+        read(day, d="20/03/2027", t="07:00")
 
 
 def test_a_coarse_start_alone_is_the_whole_of_it() -> None:

@@ -67,6 +67,21 @@ def test_in_words_and_as_json_it_says_the_same(profile: Path) -> None:
     assert "0612345678" not in text + data
 
 
+def test_what_is_used_and_yet_not_as_meant_is_not_all_well(profile: Path) -> None:
+    """A field that no row has and a title that nothing fills leave the plans usable: said where the verdict is."""
+    text = profile.read_text(encoding="utf-8").replace("title: naam", "title: [name]").replace("van, tod", "van, tot")
+    profile.write_text(text, encoding="utf-8")
+    exports = profile.parent / "exports" / "works_2027-01-04.csv"
+    exports.write_text("nr;naam;van;tot;status;x;y\n1;Riool;2027-03-01;2027-04-01;idee;5,1;52,1\n", encoding="utf-8")
+    report = check_profile(profile)
+
+    assert report.ok, report.text()
+    assert "1x no title: the id is taken" in report.text()
+    assert report.text().endswith("All of it is used. Look again at: fields that no row has.")
+    exports.write_text("nr;naam\n", encoding="utf-8")
+    assert check_profile(profile).text().endswith("See above: there is nothing in it.")
+
+
 def test_a_file_that_is_no_export_is_told_with_its_reason(profile: Path, tmp_path: Path) -> None:
     """Not used, and why."""
     broken = tmp_path / "page.geojson"
@@ -88,7 +103,7 @@ def test_without_an_export_it_says_so(tmp_path: Path) -> None:
     path = tmp_path / "works.yaml"
     path.write_text(PROFILE, encoding="utf-8")
 
-    with pytest.raises(BadSettings, match="there is no export at 'exports'"):
+    with pytest.raises(BadSettings, match=r"there is no export at 'exports': of a folder \.geojson, .*\.zip count"):
         check_profile(path)
     with pytest.raises(BadSettings, match="cannot be read"):
         check_profile(path, [tmp_path / "gone.csv"])

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import shapely
 
 from connectors.sources.file_snapshots import Profile, load_profile
 from connectors.sources.file_snapshots.connector import unpack
@@ -118,19 +119,24 @@ def test_the_crs_is_the_profiles_then_the_files_then_wgs84() -> None:
     found = records([feature], named)[0].plan.geometry
 
     assert found is not None and found.crs.endswith("EPSG/0/28992")
-    with pytest.raises(Reject, match=r"envelope.unexpected"):
+    old = {"crs": {"properties": {"name": "http://www.opengis.net/gml/srs/epsg.xml#28992"}}}
+    assert records([feature], old)[0].plan.geometry == found
+    with pytest.raises(Reject, match=r"envelope.unexpected.*'local grid'"):
         records([feature], {"crs": {"properties": {"name": "local grid"}}})
 
 
 def test_places_in_fields() -> None:
-    """WKT, GeoJSON in a text, two columns with decimal commas, northing first, one field after the other."""
+    """WKT, GeoJSON in a text, two columns with decimal commas, WKB, northing first, one field after the other."""
     rd = {"crs": "EPSG:28992"}
 
     for text in ("SRID=28992;POINT Z (155000 463000 1)", '{"type": "Point", "coordinates": [155000, 463000]}'):
         assert wkt(plan({"g": text}, None, keys=rd | {"geometry": "g"})) == "POINT (155000 463000)"
     both = {"geometry": {"x": "X", "y": "Y"}}
     assert wkt(plan({"X": "155.000,5", "Y": "463000,25"}, None, rd | both)) == "POINT (155000.5 463000.25)"
+    ewkb = shapely.to_wkb(shapely.set_srid(shapely.Point(155000, 463000), 28992), hex=True, include_srid=True)
+    assert wkt(plan({"g": ewkb}, None, keys=rd | {"geometry": "g"})) == "POINT (155000 463000)"
     turned = {"geometry": {"field": ["g", "h"], "axis_order": "yx"}}
+    assert wkt(plan({"g": "", "h": [463000, 155000]}, None, rd | turned)) == "POINT (155000 463000)"
     assert wkt(plan({"g": "", "h": "463000 155000"}, None, rd | turned)) == "POINT (155000 463000)"
 
 
@@ -222,10 +228,15 @@ def test_codes_are_data() -> None:
 
 
 def test_kinds_of_work_may_be_several() -> None:
-    """One word of the source, two trades; a code that is not ours is refused in the profile."""
+    """One word of the source, two trades; several words in a list or a text; a code that is not ours is refused."""
     found = plan({"k": "combi"}, work_kinds={"field": "k", "map": {"combi": ["gas", "water"]}})
 
     assert found.work_kinds == ("urn:samenloop:work-kind:gas", "urn:samenloop:work-kind:water")
+    table = {"field": "k", "map": {"gas": "gas", "w*": "water"}}
+    for value, keys in ((["Gas", "waterleiding"], table), ("gas | water", table | {"split": "|"})):
+        assert plan({"k": value}, work_kinds=keys).work_kinds == found.work_kinds
+    notes = record({"k": ["gas", "lucht"]}, work_kinds=table).notes
+    assert [note.value for note in notes if note.code == "code.unmapped"] == ["lucht"]
     with pytest.raises(ValueError, match="sewer"):
         Profile.model_validate(BASE | {"work_kinds": "sewre"})
 
