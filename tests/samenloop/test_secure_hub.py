@@ -42,7 +42,7 @@ _SECONDS = 30.0
 def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     """Two weeks of the town, played by processes that each sign in as themselves; they have ended since."""
     folder = tmp_path_factory.mktemp("town")
-    with LocalStack(tmp_path_factory.mktemp("secure-stack"), secure=True) as stack, Receiver() as receiver:
+    with LocalStack(tmp_path_factory.mktemp("secure-stack"), secure=True, brief=True) as stack, Receiver() as receiver:
         town = Town(folder, stack, receiver)
         town.settle()
         town.register()
