@@ -12,6 +12,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from samenloop import logs
 from samenloop.localstack import LocalStack
+from samenloop.localstack.learning import learn
 
 REPOSITORY = Path(__file__).parents[1]
 LANES = {
@@ -68,9 +69,11 @@ def _file(nodeid: str) -> str:
 def local_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     """A real Kafka and registry, started once at first use and gone when pytest ends; each worker has its own.
 
-    Tests share it: each takes a topic prefix of its own, and whoever stops the broker starts it again.
+    Tests share it: each takes a topic prefix of its own, and whoever stops the broker starts it again. Since a run of
+    the suite starts some twenty stacks, the JVM first learns their programs, once on a machine.
     """
-    with LocalStack(tmp_path_factory.mktemp("local-stack")) as stack:
+    learn(print)
+    with LocalStack(tmp_path_factory.mktemp("local-stack"), brief=True) as stack:
         yield stack
 
 

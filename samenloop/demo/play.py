@@ -60,7 +60,7 @@ def play(folder: Path, parts_of: Callable[[Hub, Path], Sequence[Part]], *, once:
     """
     with (
         Screen() as screen,
-        LocalStack(folder / "local", tell=screen.say) as stack,
+        LocalStack(folder / "local", brief=once, tell=screen.say) as stack,
         Receiver() as receiver,
         RoadFeed() as feed,
         _prometheus(folder) as prometheus,

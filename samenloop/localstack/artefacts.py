@@ -70,7 +70,7 @@ def fetched(tell: Callable[[str], object]) -> Artefacts:
         raise BadSettings(
             [f"mvn: not found; it fetches Kafka and the registry, once. Install it: {install_line('mvn')}"]
         )
-    with _lock(artefacts.folder):
+    with locked(artefacts.folder):
         if not artefacts.complete:  # nobody else did while we waited
             tell("Fetching Kafka and the schema registry with Maven, this once (about 200 MB).")
             _fetch(maven, artefacts)
@@ -100,8 +100,8 @@ def cache_folder() -> Path:
 
 
 @contextmanager
-def _lock(folder: Path) -> Iterator[None]:
-    """Let one process at a time fetch into *folder*."""
+def locked(folder: Path) -> Iterator[None]:
+    """Let one process at a time make what belongs into *folder*."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         file = folder.with_suffix(".lock").open("w")

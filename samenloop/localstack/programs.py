@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from samenloop.errors import BadSettings
+from samenloop.localstack import aot
 from samenloop.localstack.artefacts import Artefacts, deploy_folder
 from samenloop.localstack.data import DataFolder
 
@@ -46,13 +47,14 @@ def kafka_settings(data: DataFolder, broker_port: int, controller_port: int, mut
 
 def kafka_format_command(artefacts: Artefacts, data: DataFolder, settings: Path) -> list[str]:
     """Return the command that makes an empty data folder into one of Kafka."""
-    return [*_kafka_java(artefacts, data, 128), "kafka.tools.StorageTool", "format", "--config", str(settings),
+    return [*_kafka_java(artefacts, data, 128, "-XX:TieredStopAtLevel=1"), "kafka.tools.StorageTool", "format", "--config", str(settings),
             "--cluster-id", CLUSTER_ID, "--ignore-formatted"]  # fmt: skip
 
 
-def kafka_command(artefacts: Artefacts, data: DataFolder, settings: Path) -> list[str]:
-    """Return the command that runs the broker."""
-    return [*_kafka_java(artefacts, data, 512), "kafka.Kafka", str(settings)]
+def kafka_command(artefacts: Artefacts, data: DataFolder, settings: Path, *, brief: bool = False) -> list[str]:
+    """Return the command that runs the broker; a *brief* one compiles little, which pays within minutes only."""
+    compiling = ["-XX:TieredStopAtLevel=1"] if brief else []
+    return [*_kafka_java(artefacts, data, 512, *compiling), "kafka.Kafka", str(settings)]
 
 
 def registry_command(
@@ -81,13 +83,15 @@ def registry_command(
             "quarkus.http.ssl.certificate.key-files": certificate / "user.key",
         }
     flags = [f"-D{name}={value}" for name, value in options.items()]
-    return [*_java(data, 384), "-XX:TieredStopAtLevel=1", *flags, "-jar", str(artefacts.registry)]
+    learnt = aot.flags(artefacts, "registry")
+    return [*_java(data, 384), *learnt, "-XX:TieredStopAtLevel=1", *flags, "-jar", str(artefacts.registry)]
 
 
-def _kafka_java(artefacts: Artefacts, data: DataFolder, heap_mb: int) -> list[str]:
+def _kafka_java(artefacts: Artefacts, data: DataFolder, heap_mb: int, *more: str) -> list[str]:
     jars = os.pathsep.join(str(jar) for jar in sorted(artefacts.kafka.glob("*.jar")))
     log = deploy_folder() / "log4j2.yaml"
-    return [*_java(data, heap_mb), f"-Dlog4j2.configurationFile={log.as_uri()}", "-cp", jars]
+    learnt = aot.flags(artefacts, "kafka")
+    return [*_java(data, heap_mb), *learnt, *more, f"-Dlog4j2.configurationFile={log.as_uri()}", "-cp", jars]
 
 
 def _java(data: DataFolder, heap_mb: int) -> list[str]:

@@ -38,6 +38,7 @@ class LocalStack:
     again at the next start, without it they are removed at start and stop. *tell* gets sentences for a person.
     *secure* switches TLS, SCRAM and the authorizer on: then nobody but the super user `admin` (`tls/admin`, by
     certificate at `admin_bootstrap`) may do anything before users and ACLs are made, and `ca` is what clients trust.
+    A *brief* stack is for minutes: it compiles little, which spares a processor now what it would give back later.
 
         with LocalStack(folder) as stack:
             stack.bootstrap, stack.registry_url
@@ -49,10 +50,12 @@ class LocalStack:
         *,
         keep: bool = False,
         secure: bool = False,
+        brief: bool = False,
         tell: Callable[[str], object] = _silent,
     ) -> None:
         self._data = DataFolder(data_dir, keep=keep)
         self._secure = secure
+        self._brief = brief
         self._tell = tell
         self._authority: Authority | None = None
         self._ports: list[int] = []
@@ -212,7 +215,7 @@ class LocalStack:
             command = programs.kafka_format_command(self._artefacts, self._data, settings)
             formatting = Process("Kafka's storage tool", command, folder=self._data.run, log=log)
             formatting.wait_until(lambda: not formatting.running, seconds=_UP_SECONDS)
-        command = programs.kafka_command(self._artefacts, self._data, settings)
+        command = programs.kafka_command(self._artefacts, self._data, settings, brief=self._brief)
         self._broker = Process("Kafka", command, folder=self._data.run, log=log)
 
     def _wait_for_broker(self) -> None:

@@ -154,7 +154,7 @@ class World:
 @contextmanager
 def world(folder: Path, make_feeds: list[Feed]) -> Iterator[World]:
     """Start the local stack and prepare a hub in *folder*; its processes are the caller's."""
-    with LocalStack(folder / "local") as stack, Receiver() as receiver:
+    with LocalStack(folder / "local", brief=True) as stack, Receiver() as receiver:
         (folder / "master.key").write_bytes(secrets.token_bytes(32))
         (folder / "master.key").chmod(0o600)
         (folder / "hub.yaml").write_text(yaml.safe_dump(_settings(stack, make_feeds)), encoding="utf-8")

@@ -48,7 +48,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     """Two weeks of the town, played by processes that each sign in as themselves; they have ended since."""
     folder = tmp_path_factory.mktemp("town")
     with (
-        LocalStack(tmp_path_factory.mktemp("secure-stack"), secure=True) as stack,
+        LocalStack(tmp_path_factory.mktemp("secure-stack"), secure=True, brief=True) as stack,
         Front(folder / "front") as front,
         Collector() as collector,
         Receiver() as receiver,

@@ -25,7 +25,7 @@ def kept(local_stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> I
     choices = iter([[taken, *ports.free_ports(3)], ports.free_ports(4)])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("samenloop.localstack.stack.free_ports", lambda count, *, wanted=(): next(choices))
-        stack = LocalStack(tmp_path_factory.mktemp("kept"), keep=True).start()
+        stack = LocalStack(tmp_path_factory.mktemp("kept"), keep=True, brief=True).start()
     yield stack
     stack.stop()
 
@@ -93,7 +93,7 @@ OWNER = """
 import threading, time
 from pathlib import Path
 from samenloop.localstack import LocalStack
-stack = LocalStack(Path({folder!r}))
+stack = LocalStack(Path({folder!r}), brief=True)
 starting = threading.Thread(target=stack.start)   # a thread that has ended must not take the stack with it
 starting.start(); starting.join(); time.sleep(0.5)
 print(*stack.pids, flush=True)
