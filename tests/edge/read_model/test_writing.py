@@ -30,12 +30,12 @@ def test_the_log_of_the_file_stays_small_while_somebody_always_reads(log: Log, m
     for reader in readers:
         reader.start()
     try:
-        largest = 0
+        sizes = []
         for batch in range(30):
             for number in range(20):
                 log.plan(make_plan(f"P-{batch}-{number}"))
             log.write()
-            largest = max(largest, log_of(log.path).stat().st_size)
+            sizes.append(log_of(log.path).stat().st_size)
     finally:
         ended.set()
         for turn in turns:
@@ -43,7 +43,7 @@ def test_the_log_of_the_file_stays_small_while_somebody_always_reads(log: Log, m
         for reader in readers:
             reader.join()
 
-    assert largest < 2**19
+    assert sizes.count(0) > 3, sizes
     db = open_reader(log.path)
     assert db.execute("select count(*) from plans where until is null").fetchone() == (600,)
     db.close()
