@@ -54,7 +54,9 @@ def read_places(places: Sequence[Place], metric_crs: str) -> list[Geometry | lis
             if not fits and _is_geographic(crs):
                 raise Reject("geometry.outside-crs", "degrees beyond 180 east or 90 north; x stands before y")
             if swapped and _is_geographic(crs):
-                raise Reject("geometry.axes-swapped", "x and y are exchanged: longitude (east) stands before latitude")
+                raise Reject(
+                    "geometry.axes-swapped", "x and y are exchanged: give longitude (east) before latitude (north)"
+                )
         except Reject as error:
             pointer = f"{place.pointer}/crs" if error.code == "geometry.crs-unknown" else place.pointer
             found.append([Fault(pointer, error.code, error.detail)])
