@@ -286,6 +286,8 @@ def _words(found: Any, form: type[BaseModel]) -> tuple[str, str]:
         return "record.missing", "this key is missing"
     if kind in ("string_too_long", "too_long"):
         return "record.too-long", found["msg"].replace("String should", "text should").split(", not")[0]
+    if kind in ("model_type", "dict_type", "model_attributes_type"):
+        return "record.value", "expected a JSON object, as it is and not as text"
     if "." in kind:
         return kind, found["msg"]
     words = (

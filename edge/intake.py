@@ -24,7 +24,7 @@ from samenloop.contract import Codec, Envelope, classification, read_envelope
 from samenloop.errors import Reject
 from samenloop.identity import system_urn
 from samenloop.letters import letter_output
-from samenloop.model import DeadLetter, Geometry, Plan, PlanChanged, RestrictionReport, Visibility
+from samenloop.model import DeadLetter, Geometry, Organisation, Plan, PlanChanged, RestrictionReport, Visibility
 from samenloop.restriction_states import REPORTED, Report, report_output
 from samenloop.restriction_states import claim_of as zone_claim
 from samenloop.settings import Hub
@@ -167,7 +167,8 @@ class Intake:
 def _draw(one: Judged, draft: Draft, geometry: Geometry | None, caller: Caller) -> None:
     """Make the plan of one event, and note what is wrong or odd with it."""
     head = one.head
-    plan = one.plan = draft.plan(head.key, head.source, head.oin, geometry)
+    own = Organisation(head.oin, caller.name if head.oin == caller.oin else None)
+    plan = one.plan = draft.plan(head.key, head.source, own, geometry)
     one.faults += draft.faults
     one.notes += draft.notes
     if head.own and not caller.speaks_for(plan.owner.oin):

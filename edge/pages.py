@@ -21,15 +21,15 @@ code, pre { background: #2a2a2a } a { color: #8ab8ff } }
 """
 
 
-def problem_page(code: str) -> str:
-    """Return the page of one kind of problem."""
+def problem_page(code: str, root: str = "../") -> str:
+    """Return the page of one kind of problem; *root* leads from its address to that of the hub."""
     kind = KINDS[code]
     body = [
         f"<h1>{escape(kind.title)}</h1>",
         f"<p>HTTP status {kind.status}, code <code>{escape(code)}</code></p>",
         f"<p>{_text(kind.meaning)}</p>",
         f"<h2>What to do</h2><p>{_text(kind.fix)}</p>",
-        '<p><a href="../problems">All problems</a> · <a href="../docs">Documentation</a></p>',
+        f'<p><a href="{root}problems">All problems</a> · <a href="{root}docs">Documentation</a></p>',
     ]
     return _page(kind.title, body)
 

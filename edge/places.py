@@ -20,6 +20,7 @@ from edge.problems import Fault
 from samenloop.errors import Reject
 from samenloop.geometry import CRS84, crs_uri, epsg_of, to_metric_many, transformer
 from samenloop.model import Geometry
+from samenloop.places import Box, area_of_use
 
 MOST_VERTICES = 20_000
 
@@ -36,21 +37,26 @@ class Place(NamedTuple):
 def read_places(places: Sequence[Place], metric_crs: str) -> list[Geometry | list[Fault]]:
     """Return the geometry of each place, or what is wrong with it.
 
-    Refused: a CRS that PROJ does not know, coordinates that are none or have no place in *metric_crs*, an empty shape,
-    and one of more than `MOST_VERTICES` vertices.
+    Refused: a CRS that PROJ does not know, coordinates that are none or have no place in *metric_crs*, degrees that lie
+    in its area of use only with x and y exchanged, an empty shape, and one of more than `MOST_VERTICES` vertices.
     """
     shapes = shapely.from_geojson(_texts(places), on_invalid="ignore")
     shapes = shapely.force_2d(shapes)
     counts, on_earth = shapely.get_num_coordinates(shapes), _in_degrees(shapes)
+    turned = _turned(shapes, area_of_use(epsg_of(metric_crs)))
     wkbs = shapely.to_wkb(shapes, byte_order=1, flavor="iso")
     found: list[Geometry | list[Fault]] = []
-    columns = (shapely.is_missing(shapes), counts, on_earth, wkbs)
-    for place, missing, count, fits, wkb in zip(places, *(column.tolist() for column in columns), strict=True):
+    columns = (shapely.is_missing(shapes), counts, on_earth, turned, wkbs)
+    for place, missing, count, fits, swapped, wkb in zip(places, *(column.tolist() for column in columns), strict=True):
         try:
             crs = _crs(place.crs or CRS84)
             _check(place, missing, count)
             if not fits and _is_geographic(crs):
                 raise Reject("geometry.outside-crs", "degrees beyond 180 east or 90 north; x stands before y")
+            if swapped and _is_geographic(crs):
+                raise Reject(
+                    "geometry.axes-swapped", "x and y are exchanged: give longitude (east) before latitude (north)"
+                )
         except Reject as error:
             pointer = f"{place.pointer}/crs" if error.code == "geometry.crs-unknown" else place.pointer
             found.append([Fault(pointer, error.code, error.detail)])
@@ -74,6 +80,20 @@ def _in_degrees(shapes: NDArray[np.object_]) -> NDArray[np.bool_]:
     """Say which shapes lie within the degrees there are. PROJ would go round the earth with the others."""
     west, south, east, north = shapely.bounds(shapes).T
     inside: NDArray[np.bool_] = (west >= -180) & (east <= 180) & (south >= -90) & (north <= 90)
+    return inside
+
+
+def _turned(shapes: NDArray[np.object_], area: Box) -> NDArray[np.bool_]:
+    """Say which shapes lie in *area* with x and y exchanged, and not as they are."""
+    west, south, east, north = shapely.bounds(shapes).T
+    x, y = (west + east) / 2, (south + north) / 2
+    turned: NDArray[np.bool_] = _within(y, x, area) & ~_within(x, y, area)
+    return turned
+
+
+def _within(x: NDArray[np.float64], y: NDArray[np.float64], area: Box) -> NDArray[np.bool_]:
+    west, south, east, north = area
+    inside: NDArray[np.bool_] = (west <= x) & (x <= east) & (south <= y) & (y <= north)
     return inside
 
 

@@ -40,16 +40,16 @@ class Draft:
         self.notes: list[Fault] = []
         self.faults: list[Fault] = []
 
-    def plan(self, id_: str, system: str, own_oin: str, geometry: Geometry | None) -> Plan:
-        """Return the plan called *id_* of *system*; its owner is *own_oin* unless it names another."""
+    def plan(self, id_: str, system: str, own: Organisation, geometry: Geometry | None) -> Plan:
+        """Return the plan called *id_* of *system*; its owner is *own* unless it names another."""
         form = self.form
         local_id = self._local_id(id_, system)
-        owner = form.owner
+        owner = Organisation(form.owner.oin, form.owner.name) if form.owner else own
         return Plan(
             id=id_,
             system=system,
             local_id=local_id,
-            owner=Organisation(owner.oin, owner.name) if owner else Organisation(own_oin),
+            owner=own if owner == Organisation(own.oin) else owner,
             title=self._text(form.title, "title") or local_id,
             source_version=form.source_version,
             parties=tuple(Party(one.role, one.oin, one.name) for one in form.parties),

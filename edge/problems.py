@@ -44,7 +44,8 @@ KINDS: dict[str, Kind] = {
         401,
         "Who asks is not known",
         "There is no API key, or it is unknown, was revoked, or its partner's access has ended.",
-        "Send `Authorization: Bearer <API key>`; the hub's operator makes keys (`samenloop partners key add`).",
+        "Send `Authorization: Bearer <API key>`; the hub's operator makes keys (`samenloop partners key add`). A"
+        " browser sends none: `/systems` opens in it where the operator lets everyone read (`edge.public`).",
     ),
     "scope-missing": Kind(
         403,

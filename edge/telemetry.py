@@ -12,8 +12,10 @@ from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
+from starlette.responses import HTMLResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from edge.pages import HEADERS, problem_page
 from edge.problems import KINDS, Fault, Problem, answer
 from samenloop import metrics, tracing
 from samenloop.logs import get_logger
@@ -100,6 +102,8 @@ async def on_problem(request: Request, error: Exception) -> Any:
     """Answer a problem that a route raised."""
     assert isinstance(error, Problem)
     base_url = request.app.state.services.base_url
+    if request.url.path == "/systems" and "text/html" in request.headers.get("accept", ""):
+        return HTMLResponse(problem_page(error.code, ""), error.kind.status, {**error.headers, **HEADERS})
     return answer(error, base_url=base_url, instance=request.state.trace_id)
 
 

@@ -17,7 +17,8 @@ _DNS_SECONDS = 30.0
 def guarded_client(destinations: Destinations, *, connections: int) -> httpx.AsyncClient:
     """Return an open client; a call to an address that is not allowed raises `httpx_secure.SSRFProtectionError`."""
     limits = httpx.Limits(max_connections=connections, max_keepalive_connections=min(connections, 20))
-    client = httpx.AsyncClient(follow_redirects=False, trust_env=False, limits=limits)
+    headers = {"user-agent": "samenloop"}
+    client = httpx.AsyncClient(follow_redirects=False, trust_env=False, limits=limits, headers=headers)
     return httpx_ssrf_protection(
         client,
         check_globally_reachable=False,  # ours says the same, and knows what an operator allows

@@ -91,7 +91,7 @@ def _inside(x: float, y: float, crs: str, box: Box | None) -> bool:
         lon, lat = border.transformer(crs, "EPSG:4326").transform(x, y)
     if not (math.isfinite(lon) and math.isfinite(lat) and abs(lon) <= 180 and abs(lat) <= 90):
         return False
-    area = box or _area(crs)
+    area = box or area_of_use(crs)
     edge = 0.0 if box else _EDGE_DEGREES
     if area[0] > area[2]:  # across the antimeridian
         return (lon >= area[0] or lon <= area[2]) and area[1] <= lat <= area[3]
@@ -99,6 +99,7 @@ def _inside(x: float, y: float, crs: str, box: Box | None) -> bool:
 
 
 @lru_cache(maxsize=64)
-def _area(crs: str) -> Box:
+def area_of_use(crs: str) -> Box:
+    """Return where a CRS is meant to be used, in degrees, longitude first; the whole earth where PROJ does not say."""
     area = pyproj.CRS.from_user_input(crs).area_of_use
     return (area.west, area.south, area.east, area.north) if area else (-180.0, -90.0, 180.0, 90.0)

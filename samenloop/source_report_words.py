@@ -26,7 +26,7 @@ _MEANING = {
     "geometry.outside-area": "too far away: no location",
     "geometry.not-finite": "coordinates that are no numbers: no location",
     "geometry.simplified": "simplified",
-    "geometry.crs-unexpected": "coordinates in another CRS than degrees: no location",
+    "geometry.crs-unexpected": "coordinates in a CRS that is not known: no location",
     "geometry.reference-only": "only a reference to a location table (Alert-C and the like): no location",
     "geometry.reference-part": "one part has only a reference to a location table",
     "geometry.ends-only": "only the ends of a stretch are given: the straight line between them",

@@ -39,6 +39,7 @@ def test_a_structured_event_becomes_a_change(scene: Scene) -> None:
     assert envelope.classification == "internal"
     assert change.plan is not None
     assert (change.plan.owner.oin, change.plan.local_id, change.plan.phase) == (OIN, "2027-0042", Phase.PREPARATION)
+    assert change.plan.owner.name  # as the hub knows its partner
     assert change.content_hash is not None
     assert change.recorded_at == envelope.time
 
@@ -214,10 +215,13 @@ def test_all_problems_at_once(scene: Scene) -> None:
         "/id", "/time", "/data/properties/titel", "/data/properties/title", "/data/properties/phase",
     }  # fmt: skip
     assert "did you mean title?" in answer.text
+    twice = scene.post(event(data=orjson.dumps(feature()).decode()))
+    assert "expected a JSON object, as it is and not as text" in twice.text
 
 
 PLACES: list[tuple[Any, Any, str, str]] = [
     ("Point", [500.0, 52.0], "", "geometry.outside-crs"),
+    ("Point", [52.1, 5.1], "", "geometry.axes-swapped"),
     ("Point", [], "", "geometry.empty"),
     ("Point", ["a", "b"], "", "geometry.unparseable"),
     ("Point", [None, None], "", "geometry.unparseable"),

@@ -37,6 +37,9 @@ def test_partners_see_systems_and_whom_to_call(scene: Scene) -> None:
     assert (found["system"], found["name"], found["state"]) == (SYSTEM, "Projectenlijst", "RUNNING")
     assert found["contact"]["unit"] == "Servicedesk"
     assert stranger.status_code == 401
+    browser = scene.client.get("/systems", headers={"Accept": "text/html,*/*;q=0.8"})
+    assert (browser.status_code, browser.headers["content-type"]) == (401, "text/html; charset=utf-8")
+    assert "edge.public" in browser.text and "Projectenlijst" not in browser.text
 
 
 def test_the_page_is_for_people_and_escapes_what_others_say() -> None:

@@ -11,14 +11,18 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import pyproj
 import shapely
 from lxml import etree
+from pyproj.exceptions import CRSError
 from shapely.geometry.base import BaseGeometry
 
 from connectors.sources.ndw_datex.stream import local
+from samenloop import geometry as border
 from samenloop.errors import Reject
 from samenloop.places import Box, check_place, collect
 from samenloop.source import Note
+from samenloop.texts import one_line
 
 Sort = Literal["line", "area", "point", "ends", "display", "reference"]
 _BEST: tuple[Sort, ...] = ("line", "area", "point", "ends", "display", "reference")
@@ -69,10 +73,11 @@ def located(places: Sequence[Place], *, latitude_first: bool, box: Box | None) -
     for place in places:
         if place.sort == "reference":
             continue
-        if not _DEGREES.fullmatch(place.crs):
-            notes.append(Note("geometry.crs-unexpected", "srsName"))
+        made = _made(place, latitude_first)
+        if made is None:
+            notes.append(Note("geometry.crs-unexpected", "srsName", one_line(place.crs, 60)))
             continue
-        shapes += _MAKERS[place.sort](place, latitude_first)
+        shapes += made
         notes += [Note(_ODD[place.sort])] if place.sort in _ODD else []
     if any(place.sort == "reference" for place in places):
         notes.append(Note("geometry.reference-part" if shapes else "geometry.reference-only"))
@@ -80,6 +85,21 @@ def located(places: Sequence[Place], *, latitude_first: bool, box: Box | None) -
     if shape is not None and (note := check_place(shape, "EPSG:4326", box)):
         return Located(None, (*dict.fromkeys(notes), note))
     return Located(shape, tuple(dict.fromkeys(notes)))
+
+
+def _made(place: Place, latitude_first: bool) -> list[BaseGeometry] | None:
+    """Return the shapes of a place in degrees; None where its CRS is not known. Axes come in the order of the CRS."""
+    if _DEGREES.fullmatch(place.crs):
+        return _MAKERS[place.sort](place, latitude_first and "CRS84" not in place.crs.upper())
+    try:
+        code = border.epsg_of(place.crs)
+        first = pyproj.CRS(code).axis_info[0].direction
+    except (Reject, CRSError):
+        return None
+    return [
+        border.transform(shape, code, "EPSG:4326")
+        for shape in _MAKERS[place.sort](place, latitude_first and first == "north")
+    ]
 
 
 _ODD = {"ends": "geometry.ends-only", "display": "geometry.display-point"}

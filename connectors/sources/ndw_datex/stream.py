@@ -32,7 +32,7 @@ _ROOT = re.compile(rb"<((?:[^\s<>/:!?]+:)?([^\s<>/:!?]+))")
 _START = re.compile(rb"<(?:[^\s<>/:]+:)?situation(?=[\s/>])")
 _END = re.compile(rb"</(?:[^\s<>/:]+:)?situation\s*>|<(?:[^\s<>/:]+:)?situation(?:\s[^<>]*)?/>")
 _BEFORE_END = re.compile(rb"</(?:[^\s<>/:]+:)?\Z")
-_TIME = re.compile(rb"<(?:[^\s<>/:]+:)?publicationTime\s*>\s*([^<]{10,40}?)\s*<")
+_TIME = re.compile(rb"<(?:[^\s<>/:]+:)?publicationTime(?:\s[^<>]*)?>\s*([^<]{10,40}?)\s*<")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,15 +5,18 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
+from faust.types import TP
 from pydantic import SecretStr
 
 from samenloop.contract import INTERNAL, Codec
 from samenloop.errors import BadSettings
 from samenloop.kafka.topics import inputs_of_groups
 from samenloop.settings import Hub, Kafka, Views
-from streams.health.application import Application, credentials
+from streams.health.application import Application, _CommittedThread, credentials
 from streams.health.view import View
 
 
@@ -33,6 +36,20 @@ def test_everything_faust_makes_is_named_and_in_the_catalogue(tmp_path: Path) ->
     assert (made.app.conf.topic_allow_declare, made.app.conf.topic_disable_leader) == (False, True)
     assert made.app.conf.id == "x.health"
     assert inputs_of_groups()["health"] == ["polls", "dead-letters", "health-facts"]
+
+
+def test_a_changelog_is_no_stream_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Faust looks whether every partition of a stream moves; that of a table is written only, and not looked at."""
+    made = application(Hub(data_dir=tmp_path, kafka=Kafka(prefix="x.")))
+    looked: list[str] = []
+    thread = object.__new__(_CommittedThread)  # a thread that is made opens an event loop
+    thread.consumer = SimpleNamespace(app=made.app)
+    monkeypatch.setattr(AIOKafkaConsumerThread, "verify_event_path", lambda _, __, tp: looked.append(tp.topic))
+
+    for topic in ("x.polls.v1", *(topic.full_name("x.") for topic in INTERNAL.values())):
+        thread.verify_event_path(0.0, TP(topic, 0))
+
+    assert looked == ["x.polls.v1", "x.health-facts.v1"]
 
 
 @pytest.mark.parametrize(

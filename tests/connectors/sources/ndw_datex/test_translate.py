@@ -146,7 +146,7 @@ def test_several_works_of_a_situation_are_one_plan(record: Any, datex: Any) -> N
             "geometry.display-point",
         ),
         (
-            '<l:gmlLineString srsName="EPSG:28992"><l:posList>1 2 3 4</l:posList></l:gmlLineString>',
+            '<l:gmlLineString srsName="local grid"><l:posList>1 2 3 4</l:posList></l:gmlLineString>',
             None,
             "geometry.crs-unexpected",
         ),
@@ -160,6 +160,25 @@ def test_places(record: Any, datex: Any, where: str, sort: str | None, note: str
 
     assert (shape.geom_type if shape else None) == sort
     assert not note or note in codes(found)
+
+
+@pytest.mark.parametrize(
+    ("name", "positions"),
+    [
+        ("", "52.1552 5.3872 52.1562 5.3892"),
+        ("http://www.opengis.net/def/crs/EPSG/0/4326", "52.1552 5.3872 52.1562 5.3892"),
+        ("urn:ogc:def:crs:OGC:1.3:CRS84", "5.3872 52.1552 5.3892 52.1562"),
+        ("urn:ogc:def:crs:EPSG::28992", "154999.8 463003.1 155136.6 463114.3"),
+        ("EPSG:3035", "3237260.7 4005541.4 3237363.1 4005685.1"),
+    ],
+)
+def test_axes_come_in_the_order_of_the_crs(record: Any, datex: Any, name: str, positions: str) -> None:
+    """Latitude first in WGS 84, longitude first in CRS84, easting first in RD, northing first in LAEA Europe."""
+    named = f' srsName="{name}"' if name else ""
+    line = f"<l:gmlLineString{named}><l:posList>{positions}</l:posList></l:gmlLineString>"
+    found = record(datex.works(where=line)).plan.geometry
+
+    assert read_wkb(found.wkb).bounds == pytest.approx((5.3872, 52.1552, 5.3892, 52.1562), abs=1e-5)
 
 
 def test_swapped_axes_are_no_place(record: Any, datex: Any) -> None:
