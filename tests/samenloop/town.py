@@ -45,6 +45,7 @@ class Town:
         self.file = furnish(folder, bootstrap="", registry_url="", feed_url="http://127.0.0.1:9", edge_port=port)
         self.said: deque[str] = deque(maxlen=200)
         self.restarts = 0
+        self._codec: Codec | None = None
 
     def settle(self) -> None:
         """Write the settings for the stack as it is now; make users, rights, schemas and topics."""
@@ -59,6 +60,7 @@ class Town:
         settings["registry"] = {"url": self.stack.registry_url, "ssl_ca_location": str(self.stack.ca)}
         settings["sources"] = {name: settings["sources"][name] for name in SOURCES}
         self.file.write_text(yaml.safe_dump(settings))
+        self._codec = None
         authorizer = Authorizer(self.admin, accesses(SOURCES).values())
         authorizer.grant(authorizer.differences().lacking)
         authorizer.make_users(self.credentials)
@@ -86,8 +88,11 @@ class Town:
         return signed_in(load_hub(self.file, {}), principal)
 
     def codec(self) -> Codec:
-        hub = self.hub()
-        return Codec.from_registry(hub.registry, hub.kafka.prefix, host=hub.hub.schema_host)
+        """Return the codec of the stack as it is now: it asks the registry for every schema, so once."""
+        if self._codec is None:
+            hub = self.hub()
+            self._codec = Codec.from_registry(hub.registry, hub.kafka.prefix, host=hub.hub.schema_host)
+        return self._codec
 
     def subscribe(self) -> None:
         """Admit the municipality and tell it of what concerns the town."""
