@@ -11,7 +11,7 @@ COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate
 	--no-emit-find-links --no-header pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench bench-setup chaos soak drills docs dashboards prometheus lock clean prepare prepare-test
+.PHONY: help demo test lint lint-types lint-rest bench bench-setup chaos soak drills docs dashboards prometheus lock clean prepare prepare-test
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F '\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -23,9 +23,14 @@ test: lint ## Run every check and every test, the real broker and registry inclu
 	@$(PY) -m pytest -n $(WORKERS) $(ARGS)
 
 lint: prepare-test ## Check style, types, import directions and declared dependencies
+	@$(MAKE) --no-print-directory -j2 lint-types lint-rest
+
+lint-types: # as long as all the rest, and on one core
+	@$(PY) -m mypy
+
+lint-rest:
 	@$(PY) -m ruff check --quiet .
 	@$(PY) -m ruff format --quiet --check .
-	@$(PY) -m mypy
 	@.venv/bin/lint-imports --cache-dir .import_linter_cache
 	@.venv/bin/deptry .
 

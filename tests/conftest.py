@@ -3,7 +3,9 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 from typing import NamedTuple
 
 import pytest
@@ -11,6 +13,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from samenloop import logs
+from samenloop.errors import SamenloopError
 from samenloop.localstack import LocalStack
 from samenloop.localstack.learning import learn
 
@@ -70,11 +73,18 @@ def local_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack
     """A real Kafka and registry, started once at first use and gone when pytest ends; each worker has its own.
 
     Tests share it: each takes a topic prefix of its own, and whoever stops the broker starts it again. Since a run of
-    the suite starts some twenty stacks, the JVM first learns their programs, once on a machine.
+    the suite starts some twenty stacks, the JVM learns their programs beside the first tests, once on a machine.
     """
-    learn(print)
+    learning = Thread(target=_learn, name="learning", daemon=True)
+    learning.start()
     with LocalStack(tmp_path_factory.mktemp("local-stack"), brief=True) as stack:
         yield stack
+    learning.join()
+
+
+def _learn() -> None:
+    with suppress(SamenloopError):  # tests run without as well, only longer
+        learn(print)
 
 
 @pytest.fixture(scope="session")

@@ -28,9 +28,9 @@ def learn(tell: Callable[[str], object]) -> list[Path]:
     with locked(artefacts.folder):
         if not _caches(artefacts) and not _tried(artefacts).exists():
             _tried(artefacts).parent.mkdir(exist_ok=True)
-            _tried(artefacts).touch()  # a Java that cannot is asked once
             with tempfile.TemporaryDirectory(prefix="samenloop-learning-") as folder:
-                _learn_all(artefacts, DataFolder(Path(folder) / "data", keep=False))
+                if _learn_all(artefacts, DataFolder(Path(folder) / "data", keep=False)):
+                    _tried(artefacts).touch()  # a Java that cannot is asked once
     return _caches(artefacts)
 
 
@@ -43,7 +43,8 @@ def _tried(artefacts: Artefacts) -> Path:
     return aot.cache_of(artefacts, "kafka").with_suffix(".tried")
 
 
-def _learn_all(artefacts: Artefacts, data: DataFolder) -> None:
+def _learn_all(artefacts: Artefacts, data: DataFolder) -> bool:
+    """Return whether both came up: a port may have been taken meanwhile."""
     data.open()
     try:
         ports = free_ports(4)
@@ -51,13 +52,14 @@ def _learn_all(artefacts: Artefacts, data: DataFolder) -> None:
         form = programs.kafka_format_command(artefacts, data, settings)
         formatting = Process("Kafka's storage tool", form, folder=data.run, log=data.logs / "format.log")
         formatting.wait_until(lambda: not formatting.running, seconds=_UP_SECONDS)
-        _learn(artefacts, "kafka", programs.kafka_command(artefacts, data, settings), data)
-        _learn(artefacts, "registry", programs.registry_command(artefacts, data, *ports[2:]), data)
+        broker = programs.kafka_command(artefacts, data, settings)
+        registry = programs.registry_command(artefacts, data, *ports[2:])
+        return _learn(artefacts, "kafka", broker, data) and _learn(artefacts, "registry", registry, data)
     finally:
         data.close()
 
 
-def _learn(artefacts: Artefacts, program: aot.Program, command: Sequence[str], data: DataFolder) -> None:
+def _learn(artefacts: Artefacts, program: aot.Program, command: Sequence[str], data: DataFolder) -> bool:
     cache = aot.cache_of(artefacts, program)
     fresh = cache.with_suffix(".fresh")
     java, *rest = command
@@ -65,8 +67,9 @@ def _learn(artefacts: Artefacts, program: aot.Program, command: Sequence[str], d
         program, [java, f"-XX:AOTCacheOutput={fresh}", *rest], folder=data.run, log=data.logs / f"{program}.log"
     )
     try:
-        process.wait_until(lambda: _STARTED[program] in process.said(), seconds=_UP_SECONDS)
+        came_up = process.wait_until(lambda: _STARTED[program] in process.said(), seconds=_UP_SECONDS)
     finally:
         process.stop(kill=False, seconds=_DOWN_SECONDS)
     if fresh.is_file():
         fresh.rename(cache)
+    return came_up

@@ -47,7 +47,8 @@ def kafka_settings(data: DataFolder, broker_port: int, controller_port: int, mut
 
 def kafka_format_command(artefacts: Artefacts, data: DataFolder, settings: Path) -> list[str]:
     """Return the command that makes an empty data folder into one of Kafka."""
-    return [*_kafka_java(artefacts, data, 128, "-XX:TieredStopAtLevel=1"), "kafka.tools.StorageTool", "format", "--config", str(settings),
+    java = _kafka_java(artefacts, data, 128, "-XX:TieredStopAtLevel=1")
+    return [*java, "kafka.tools.StorageTool", "format", "--config", str(settings),
             "--cluster-id", CLUSTER_ID, "--ignore-formatted"]  # fmt: skip
 
 
