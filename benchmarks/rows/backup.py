@@ -21,7 +21,7 @@ from samenloop.kafka import Writer
 from samenloop.model import ChangeKind
 from samenloop.stage import Output
 
-PLANS, CHANGES = 200_000, 2_000
+PLANS, CHANGES = 200_000, 500
 TAKE, RESTORE = "backup.take.200k", "backup.restore.200k"
 NAMES = (TAKE, RESTORE)
 BULK = 500

@@ -123,7 +123,7 @@ def up(hub_file: Path) -> Iterator[Up]:
     running.process.wait()
 
 
-def until(condition: Callable[[], object], up: Up, seconds: float = 120) -> None:
+def until(condition: Callable[[], object], up: Up, seconds: float = 240) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert up.process.poll() is None, up.said()
@@ -207,6 +207,7 @@ def secure_up(bare_file: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Call
         up.process.wait()
 
 
+@pytest.mark.timeout(900)
 def test_the_whole_secure_hub_runs_counts_and_leaves_nothing(
     secure_up: Callable[[], Up], bare_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
