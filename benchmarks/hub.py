@@ -53,7 +53,7 @@ RULES = {
 }
 """As in what others were measured with: within 25 m and 90 days, other owner. All three rules judge."""
 _ROOT = Path(__file__).parent.parent
-_UP_SECONDS, _DRAIN_SECONDS = 60.0, 300.0
+_UP_SECONDS, _DRAIN_SECONDS = 240.0, 1200.0
 
 
 @dataclass

@@ -21,31 +21,37 @@ from samenloop.kafka import Writer
 from samenloop.model import ChangeKind
 from samenloop.stage import Output
 
-PLANS, CHANGES = 200_000, 2_000
-TAKE, RESTORE = "backup.take.200k", "backup.restore.200k"
-NAMES = (TAKE, RESTORE)
+SIZES = {"50k": 50_000, "200k": 200_000}
+CHANGES = 500
+NAMES = tuple(f"backup.{what}.{size}" for size in SIZES for what in ("take", "restore"))
 BULK = 500
 """Changes in one transaction of a bulk load, as a source writes them; later ones have a transaction each."""
 
 
 def run(wanted: set[str]) -> Iterator[Row]:
-    """Yield both rows: what is brought back must be taken first."""
+    """Yield both rows of each size that is wanted: what is brought back must be taken first."""
+    for size, plans in SIZES.items():
+        if any(name.endswith(f".{size}") for name in wanted):
+            yield from _there_and_back(size, plans)
+
+
+def _there_and_back(size: str, plans: int) -> Iterator[Row]:
     with running_hub() as measured:
-        _load(measured)
+        _load(measured, plans)
         backup = measured.folder / "backup"
         taken, used = _command(measured, "backup", str(backup))
         megabytes = sum(file.stat().st_size for file in backup.rglob("*") if file.is_file()) / 1e6
         records = read_backup(backup).records
-        yield Row(TAKE, taken, "s", note=f"{records:,} records, {megabytes:,.0f} MB on disk; {used}")
+        yield Row(f"backup.take.{size}", taken, "s", note=f"{records:,} records, {megabytes:,.0f} MB on disk; {used}")
         measured.stack.stop()
         measured.stack.start()
         _command(measured, "topics", "apply")
         restored, used = _command(measured, "restore", str(backup))
-        yield Row(RESTORE, restored, "s", note=f"{CHANGES:,} changes had a transaction each; {used}")
+        yield Row(f"backup.restore.{size}", restored, "s", note=f"{CHANGES:,} changes had a transaction each; {used}")
 
 
-def _load(measured: Measured) -> None:
-    nation, register = Nation(PLANS), Register(measured.codec)
+def _load(measured: Measured, plans: int) -> None:
+    nation, register = Nation(plans), Register(measured.codec)
     writer = Writer(measured.hub.kafka, "load")
     measured.start("stream", "consolidate")
     _write(writer, register.outputs(nation.everything(), ChangeKind.SNAPSHOT), BULK)

@@ -179,7 +179,7 @@ _PROCESSES: Final = (
         OPERATOR,
         "A person at the command line: partners, subscriptions, held snapshots, dead letters, verify, status, doctor.",
         writes=(*_REPLAYED, "partners", "source-states", "dead-letter-states"),
-        reads=_ALL,
+        reads=(*_ALL, "health-facts"),
         slots=(_REPLAY_SLOT, _SUBSCRIPTIONS_SLOT),
         looks_at=_KEPT,
         looks_at_groups=GROUPS,

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 KILLED_BROKER_WAIT_SECONDS = 10.0
 """A lone broker that is back within its session (9 s) may leave a transaction hanging for ever (kafka.md 6 C)."""
 _ATTEMPTS = 5
-_UP_SECONDS = 90.0
+_UP_SECONDS = 240.0
+"""Generous: on a machine that is short of processors Kafka takes minutes; one that ends is noticed at once."""
 _TAKEN = ("Address already in use", "BindException", "already in use")
 
 

@@ -13,6 +13,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -122,7 +123,7 @@ def up(hub_file: Path) -> Iterator[Up]:
     running.process.wait()
 
 
-def until(condition: Callable[[], object], up: Up, seconds: float = 120) -> None:
+def until(condition: Callable[[], object], up: Up, seconds: float = 240) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert up.process.poll() is None, up.said()
@@ -206,6 +207,7 @@ def secure_up(bare_file: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Call
         up.process.wait()
 
 
+@pytest.mark.timeout(900)
 def test_the_whole_secure_hub_runs_counts_and_leaves_nothing(
     secure_up: Callable[[], Up], bare_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -220,15 +222,20 @@ def test_the_whole_secure_hub_runs_counts_and_leaves_nothing(
         said = capsys.readouterr()
         return code, said.out + said.err
 
+    def told(*words: str) -> Any:
+        code, said = command(*words, "--json")
+        assert said[:1] in ("[", "{"), (words, code, said)
+        return json.loads(said)
+
     up = secure_up()
     until(lambda: "Kafka at" in up.said(), up)
     counted = worked(up, bare_file)
     until(lambda: "running" in health_of(bare_file, capsys), up)
-    listed = json.loads(command("source", "list", "--json")[1])
-    letters = json.loads(command("dead-letters", "list", "--source", "town", "--json")[1])
-    verdict = json.loads(command("verify", "--json")[1])
-    status = json.loads(command("status", "--json")[1])
-    doctor = {check["name"]: check["state"] for check in json.loads(command("doctor", "--json")[1])}
+    listed = told("source", "list")
+    letters = told("dead-letters", "list", "--source", "town")
+    verdict = told("verify")
+    status = told("status")
+    doctor = {check["name"]: check["state"] for check in told("doctor")}
     added = command("partners", "add", "00000099000000001002", "Waterschap")
     access = command("access", "apply", "--check", "--users")
     with monkeypatch.context() as plain:

@@ -1,9 +1,12 @@
 """The table of principals: what every process uses, and nothing that is not in it."""
 
+import pytest
+
 from samenloop import plugins
 from samenloop.contract.topics import INTERNAL, TOPICS
 from samenloop.kafka.access import GROUPS, Operation, Resource, accesses, rights
 from samenloop.kafka.names import transactional_id
+from samenloop.kafka.topics import inputs_of_groups
 
 CATALOGUE = {**TOPICS, **INTERNAL}
 
@@ -27,6 +30,14 @@ def test_rows_name_topics_and_groups_of_the_hub() -> None:
             assert set(topics) <= set(CATALOGUE), row.principal
             assert len(topics) == len(set(topics)), row.principal
         assert {*row.joins, *row.looks_at_groups} <= set(GROUPS), row.principal
+
+
+@pytest.mark.parametrize("principal", ["operator", "lag-exporter"])
+def test_who_tells_how_old_what_waits_is_may_read_it(principal: str) -> None:
+    """`samenloop status` and the exporter read the record at a group's position, of the view's own topic as well."""
+    inputs = {topic for topics in inputs_of_groups().values() for topic in topics}
+
+    assert inputs <= set(accesses([])[principal].reads)
 
 
 def test_every_topic_has_a_writer_and_a_reader_while_the_hub_runs() -> None:
