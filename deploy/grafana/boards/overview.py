@@ -143,8 +143,8 @@ _TRUTH = Row(
         Panel(
             "Processes",
             "table",
-            "Every process of the hub that Prometheus knows of; one that does not answer comes first. It ended, hangs or "
-            "cannot be reached.",
+            "Every process of the hub that Prometheus knows of; one that does not answer comes first. It ended, "
+            "hangs or cannot be reached.",
             [Query('sort(up{job=~"samenloop.*",job=~"$job"})')],
             "short",
             12,
