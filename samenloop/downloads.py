@@ -72,6 +72,8 @@ class Download:
                 body = self._body(reply)
         except httpx.TimeoutException as error:
             raise Retry("timeout", "the address did not answer in time") from error
+        except httpx.RemoteProtocolError as error:
+            raise Retry("http-error", "the answer was cut off, or is no HTTP") from error
         except httpx.HTTPError as error:
             raise Retry("http-error", f"the address cannot be read ({type(error).__name__})") from error
         except httpx.InvalidURL as error:

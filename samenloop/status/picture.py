@@ -219,7 +219,7 @@ def _of_stage(line: StageLine, now: datetime) -> Iterator[Concern]:
     name, oldest = line.group, line.oldest_at
     if not line.workers:
         effect = "nothing passes it" if line.vital else "what it shows stands still"
-        yield Concern("stage.nobody", name, f"{name}: nobody is at work, {effect}; start it")
+        yield Concern("stage.nobody", name, f"{name}: nobody is at work, {effect}; start it, or end it if it hangs")
     elif line.unowned > 0:
         yield Concern("stage.unowned", name, f"{name}: {line.unowned} partitions have no worker; see its log")
     if any(place.committed is None for place in line.places):

@@ -56,7 +56,8 @@ _NOW = Row(
         Panel(
             "Worst lag",
             "stat",
-            "Age of the oldest record that some stage or sink has not handled yet. Open Streams to see which.",
+            "Age of the oldest record that some stage or sink has not handled yet. Open Streams to see which. For "
+            "webhook an alert that its partner does not take counts, too.",
             [Query('max(samenloop_consumer_lag_seconds{job=~"$job"})')],
             "s",
             4,
@@ -142,8 +143,8 @@ _TRUTH = Row(
         Panel(
             "Processes",
             "table",
-            "Every process of the hub that Prometheus knows of; one that does not answer comes first. It ended, hangs or "
-            "cannot be reached.",
+            "Every process of the hub that Prometheus knows of; one that does not answer comes first. It ended, "
+            "hangs or cannot be reached.",
             [Query('sort(up{job=~"samenloop.*",job=~"$job"})')],
             "short",
             12,

@@ -62,8 +62,8 @@ _LAG = Row(
         Panel(
             "Distance to retention",
             "bargauge",
-            "Share of what a topic keeps that lies between what a group has read and what Kafka will delete next. 100 % "
-            "is up to date; near 0 % on a topic that deletes, records are about to be lost.",
+            "Share of what a topic keeps that lies between what a group has read and what Kafka will delete next. "
+            "100 % is up to date; near 0 % on a topic that deletes, records are about to be lost.",
             [
                 Query(
                     'min by (group, topic) (samenloop:consumer_retention_left:ratio{job=~"$job",group=~"$group"})',

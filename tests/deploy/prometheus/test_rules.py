@@ -13,7 +13,7 @@ import yaml
 from deploy.grafana.boards import BOARDS
 from deploy.grafana.panels import DOCS
 from samenloop.localstack.prometheus import program
-from tests.deploy.promql import RULES, problems, rules
+from tests.deploy.promql import RULES, labels_of, problems, rules, selectors
 
 FOLDER = RULES.parent
 RUNBOOKS = Path(__file__).parents[3] / "docs" / "operators" / "runbooks"
@@ -104,6 +104,17 @@ def test_every_alert_says_what_to_do(rule: dict[str, Any]) -> None:
     checks = text.partition("## First three checks")[2].partition("\n## ")[0]
     assert len(re.findall(r"^\d\. ", checks, re.MULTILINE)) == 3
     assert set(re.findall(r"\*\*([^*]+)\*\*", checks)) & {title for board in titles.values() for title in board}
+
+
+@pytest.mark.parametrize("rule", ALERTS, ids=lambda rule: f"{rule['alert']}-{rule['labels'].get('window', '')}")
+def test_words_name_only_labels_of_the_result(rule: dict[str, Any]) -> None:
+    """Prometheus shows nothing for a label that the rule itself adds, or that its result does not have."""
+    asked = set(re.findall(r"\$labels\.(\w+)", " ".join(rule["annotations"].values())))
+    kept = set().union(*[labels_of(selector.name) for selector in selectors(rule["expr"])])
+    replaced = set(re.findall(r', "(\w+)", "\w+", "", ""', rule["expr"]))
+
+    assert asked <= (kept | replaced)
+    assert not (asked & rule["labels"].keys()) - replaced
 
 
 def test_no_page_is_of_an_alert_that_is_not() -> None:
