@@ -42,11 +42,16 @@ class Keyring:
         self._codec = codec
         self._callers: dict[bytes, Caller] = {}
         self._of_partner: dict[str, list[bytes]] = {}
+        self._names: dict[str, str] = {}
         self._lock = threading.Lock()
 
     def find(self, key: str) -> Caller | None:
         """Return who has *key*, None when nobody has it any more."""
         return self._callers.get(key_hash(key))
+
+    def name_of(self, oin: str) -> str | None:
+        """Return what a partner is called; None for who is, or was, none."""
+        return self._names.get(oin)
 
     def hear(self, records: Iterable[Record]) -> None:
         """Take news of partners, in their order. A partner that cannot be read has no access."""
@@ -67,6 +72,8 @@ class Keyring:
                 self._callers.pop(hashed, None)
             self._callers.update(callers)
             self._of_partner[oin] = list(callers)
+            if partner is not None:
+                self._names[oin] = partner.name
 
 
 def _callers(partner: Partner) -> dict[bytes, Caller]:

@@ -31,6 +31,7 @@ from samenloop.contract import Codec
 from samenloop.errors import BadSettings
 from samenloop.kafka import Publisher
 from samenloop.logs import get_logger
+from samenloop.probe import probe_system
 from samenloop.settings import Edge, Hub
 from samenloop.subscription_life import follow
 from samenloop.webhooks import Destinations, read_master_key
@@ -62,7 +63,7 @@ def serve(
         filling = Filling(hub, codec, listener.getsockname()[1], stop)
         base_url = (settings.base_url or f"http://{_address(listener)}").rstrip("/")
         publisher = Publisher(hub.kafka, acknowledge_seconds=settings.acknowledge_seconds)
-        keyring, book, systems = Keyring(codec), Book(codec), Systems(codec)
+        keyring, book, systems = Keyring(codec), Book(codec), Systems(codec, probe_system(hub.hub.oin))
         shelf = KafkaShelf(hub, codec)
         following = Following(
             hub.kafka, {"partners": keyring.hear, "subscriptions": book.hear, "sources": systems.hear}, publisher

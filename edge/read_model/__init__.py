@@ -11,7 +11,7 @@ from edge.read_model.feed import Events
 from edge.read_model.follower import Follower
 from edge.read_model.items import Collection, Item, Page
 from edge.read_model.layout import check_sqlite
-from edge.read_model.model import MOST_PER_PAGE, Period, ReadModel
+from edge.read_model.model import MOST_PER_PAGE, Period, ReadModel, SystemSeen
 from edge.read_model.news import News
 from edge.read_model.writing import Keep
 
@@ -29,5 +29,6 @@ __all__ = [
     "Page",
     "Period",
     "ReadModel",
+    "SystemSeen",
     "check_sqlite",
 ]

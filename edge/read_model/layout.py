@@ -15,7 +15,7 @@ from pathlib import Path
 
 from samenloop.errors import BadSettings
 
-LAYOUT = "4"
+LAYOUT = "5"
 """Rises with every change of the tables or of what is prepared in them: the file is then made anew."""
 TOPIC_OF = {
     "plans": "plan-states",
@@ -39,6 +39,7 @@ create table positions(
 create table facts(name text primary key, value) without rowid;
 create table subscriptions(
   id text primary key, subscriber text not null, clearance text not null) without rowid;
+create table systems(system text primary key, newest integer not null, plans integer not null) without rowid;
 create table alerts(
   at integer primary key, subscription text not null, subject text not null, label text not null,
   own integer not null, written integer not null, event text not null, has_data integer not null);

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 from uuid import UUID
 
 from edge.read_model import feed, items
@@ -33,6 +34,14 @@ _LAG = "min.compaction.lag.ms"
 
 Period = tuple[date | None, date | None]
 """First and last day, both inclusive; None is open."""
+
+
+class SystemSeen(NamedTuple):
+    """A system as its plans and restrictions show it: when the hub last took something of it, how many plans it has."""
+
+    system: str
+    newest_at: datetime
+    plans: int
 
 
 class ReadModel:
@@ -84,6 +93,15 @@ class ReadModel:
         with self._reading() as db:
             then = None if as_of is None else self._instant(db, collection, as_of)
             return items.item_of(db, collection, viewer, item_id, Asked(crs, then))
+
+    def systems(self) -> list[SystemSeen]:
+        """Return every system that plans or restrictions came from. Raises Retry."""
+        with self._reading() as db:
+            found = db.execute("select system, newest, plans from systems").fetchall()
+        return [
+            SystemSeen(system, datetime.fromtimestamp(newest / 1_000_000, UTC), plans)
+            for system, newest, plans in found
+        ]
 
     def cursor(self, viewer: Viewer) -> str:
         """Return the cursor of changes behind all there is now: take it, read the collection, go on from it."""

@@ -33,6 +33,7 @@ from edge.read_model.layout import (
     ALERTS,
     COLLECTIONS,
     LARGEST_LOG,
+    OWNED,
     REMOVED,
     TOPIC_OF,
     WITHDRAWN,
@@ -57,10 +58,15 @@ _VERSION_OF: dict[str, Callable[[Any], Version]] = {
     "conflicts": finding_version,
     "opportunities": finding_version,
 }
+_OF_SYSTEMS = frozenset(TOPIC_OF[collection] for collection in OWNED)
 _PRUNE_AT_ONCE = 2000
 _NOBODY = (None, None, None)
 """Who could see the version before, where there was none: level, owner, audience."""
 _BOX = struct.Struct("=4d")
+_SYSTEM = (
+    "insert into systems values(?, ?, ?) on conflict(system) do update set "
+    "newest = max(newest, excluded.newest), plans = plans + excluded.plans"
+)
 _HORIZON = "update positions set horizon = max(horizon, ?) where topic = ? and partition = ?"
 
 
@@ -161,6 +167,8 @@ class Writer:
         self._codec, self._source, self._crs, self._keep = codec, source, metric_crs, keep
         self._tables = {topic: _Table(self._db, collection) for topic, collection in _COLLECTION_OF.items()}
         self._plans = PlanReader(codec)
+        self._systems: dict[str, tuple[int, int]] = {}
+        """Of what is being written: when each system last said something, and by how many plans it has more."""
 
     def close(self) -> None:
         """Close the file."""
@@ -287,6 +295,8 @@ class Writer:
             self._put(one, rid, oldest, behind)
         for table in self._tables.values():
             table.flush()
+        self._db.executemany(_SYSTEM, [(system, *said) for system, said in self._systems.items()])
+        self._systems.clear()
 
     def _put(self, one: _Told, rid: int, oldest: int, behind: dict[Partition, int]) -> None:
         """Write one version, or the end of one. Reading a record again changes nothing.
@@ -307,6 +317,8 @@ class Writer:
                 return
             since, was = max(since, before.since), before[3:]
             table.end(rid, since, oldest)
+        if record.topic in _OF_SYSTEMS:
+            self._note_system(record, since, (version is not None) - (before is not None))
         if since < oldest:
             behind[record.topic, record.partition] = record.offset
         if version is not None:
@@ -314,6 +326,11 @@ class Writer:
         elif before is not None and since >= oldest:
             row = (at, rid, record.key, 0, since, since, one.gone, UNREADABLE, "", None, *was)
             table.add((*row, one.envelope.id, head_of(one.envelope), *(None,) * 9))
+
+    def _note_system(self, record: Record, since: int, more: int) -> None:
+        system = record.key.rsplit(":", 2)[0]
+        newest, plans = self._systems.get(system, (0, 0))
+        self._systems[system] = max(newest, since), plans + (more if record.topic == TOPIC_OF["plans"] else 0)
 
     def _insert(
         self, table: _Table, one: _Told, version: Version, since: int, was: tuple[int | str | None, ...]

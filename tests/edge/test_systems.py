@@ -1,11 +1,13 @@
 """The overview of IT systems in use, for machines and for people."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
+from edge.read_model import SystemSeen
 from edge.systems import Systems
 from samenloop.contract import Codec
 from samenloop.model import Contact, Organisation, SourceStatus, SystemState
 from samenloop.stage import Record
+from samenloop.systems_overview import Freshness, freshness_of
 from tests.edge.scenes import KEY, Scene, make_scene
 
 SYSTEM = "urn:nld:oin:00000099000000001002:systeem:projects"
@@ -60,13 +62,29 @@ def test_the_page_is_for_people_and_escapes_what_others_say() -> None:
     scene.services.close()
 
 
+def test_a_system_that_sends_is_in_the_overview_as_well() -> None:
+    """What the read model saw and nobody polls stands beside what is read; the hub's own probe is no system in use."""
+    systems = Systems(Codec.offline(), "urn:nld:oin:00000099000000009999:systeem:probe")
+    systems.hear([record(Codec.offline(), "Projectenlijst")])
+    sends, late = (f"urn:nld:oin:00000099000000001003:systeem:{name}" for name in ("gis", "old"))
+    own = "urn:nld:oin:00000099000000009999:systeem:probe"
+    seen = [SystemSeen(name, AT, 7) for name in (SYSTEM, sends, own)] + [SystemSeen(late, AT - timedelta(days=40), 0)]
+
+    found = {one.system: one for one in systems.statuses(seen, {"00000099000000001003": "Netbeheerder"}.get, AT)}
+
+    assert set(found) == {SYSTEM, sends, late}
+    assert found[SYSTEM].connector == "file-snapshots"
+    assert (found[sends].name, found[sends].owner.name, found[sends].plans) == ("gis", "Netbeheerder", 7)
+    assert [freshness_of(found[name], AT) for name in (sends, late)] == [Freshness.FRESH, Freshness.LATE]
+
+
 def test_the_last_word_counts_and_null_forgets() -> None:
     """A system is as it was last told; one that cannot be read is left out, the others stay."""
     codec = Codec.offline()
     systems = Systems(codec)
     systems.hear([record(codec, "Old"), record(codec, "New", 1)])
-    new = [status.name for status in systems.statuses()]
+    new = [status.name for status in systems.statuses([], {}.get, AT)]
     systems.hear([Record("sources", 0, 2, SYSTEM, None, (), 0), Record("sources", 0, 3, "x", b"?", (), 0)])
 
     assert new == ["New"]
-    assert systems.statuses() == []
+    assert systems.statuses([], {}.get, AT) == []

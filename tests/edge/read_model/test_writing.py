@@ -1,12 +1,13 @@
 """The file beside those who read it."""
 
 import threading
+from collections.abc import Callable
 
 import pytest
 
-from edge.read_model import writing
+from edge.read_model import ReadModel, writing
 from edge.read_model.layout import log_of, open_reader
-from tests.edge.read_model.conftest import Log, make_plan
+from tests.edge.read_model.conftest import WATER_BOARD, Log, make_plan, make_restriction
 
 
 def test_the_log_of_the_file_stays_small_while_somebody_always_reads(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,3 +48,27 @@ def test_the_log_of_the_file_stays_small_while_somebody_always_reads(log: Log, m
     db = open_reader(log.path)
     assert db.execute("select count(*) from plans where until is null").fetchone() == (600,)
     db.close()
+
+
+def test_systems_are_counted_by_what_there_is(log: Log, model_of: Callable[[Log], ReadModel]) -> None:
+    """Of each system: its plans that are there now, and when the hub last took something of it, an end as well.
+
+    A restriction is no plan, but its system is in use.
+    """
+    first, second, zone = make_plan("A"), make_plan("B"), make_restriction("Z", WATER_BOARD)
+    log.plan(first)
+    log.plan(second)
+    log.restriction(zone)
+    log.write()
+    log.now += 10
+    log.plan(first)
+    log.removed(second.id)
+    log.write()
+
+    found = {one.system: one for one in model_of(log).systems()}
+
+    assert set(found) == {first.system, zone.system}
+    assert found[first.system].plans == 1
+    assert found[first.system].newest_at.timestamp() == pytest.approx(log.now, abs=0.01)
+    assert found[zone.system].plans == 0
+    assert found[zone.system].newest_at.timestamp() == pytest.approx(log.now - 10, abs=0.01)
