@@ -90,6 +90,16 @@ class DataFolder:
         except (ValueError, KeyError, TypeError):
             return []
 
+    def drop_unfinished(self) -> None:
+        """Remove the data of starts that were cut off before both programs were up for the first time.
+
+        A registry that is ended while it makes its tables leaves halves that no later start gets over.
+        """
+        if not self.ports():
+            for made in (self.kafka, self.registry.parent):
+                shutil.rmtree(made, ignore_errors=True)
+            self.registry.parent.mkdir()
+
     def remember(self, ports: list[int], **addresses: str) -> None:
         """Write down where the stack is, for the next one and for people."""
         assert self._lock is not None

@@ -179,6 +179,7 @@ class LocalStack:
         """Start both on free ports; on others when one of them was taken in between."""
         wanted = self._data.ports()
         for attempt in range(_ATTEMPTS):
+            self._data.drop_unfinished()
             self._ports = free_ports(5 if self._secure else 4, wanted=wanted if attempt == 0 else ())
             try:
                 self._start_registry()

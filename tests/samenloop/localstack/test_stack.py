@@ -20,12 +20,19 @@ pytestmark = pytest.mark.kafka
 
 @pytest.fixture(scope="module")
 def kept(local_stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
-    """A stack of this module's own: it is stopped, killed, started again; its first port is taken."""
+    """A stack of this module's own: it is stopped, killed, started again; its first port is taken.
+
+    An earlier start in its folder was cut off while the registry made its tables.
+    """
+    folder = tmp_path_factory.mktemp("kept")
+    (folder / "local-stack.json").touch()
+    (folder / "registry").mkdir()
+    (folder / "registry" / "registry.mv.db").write_bytes(b"half a database")
     taken = int(local_stack.bootstrap.rpartition(":")[2])
     choices = iter([[taken, *ports.free_ports(3)], ports.free_ports(4)])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("samenloop.localstack.stack.free_ports", lambda count, *, wanted=(): next(choices))
-        stack = LocalStack(tmp_path_factory.mktemp("kept"), keep=True, brief=True).start()
+        stack = LocalStack(folder, keep=True, brief=True).start()
     yield stack
     stack.stop()
 
