@@ -46,6 +46,7 @@ def test_known_series_begin_at_0() -> None:
     polls = [name for name in found if name.startswith("samenloop_source_polls_total{") and 'source="begun"' in name]
     assert len(polls) == 8
     assert {found[name] for name in polls} == {0}
+    assert 'samenloop_label_overflow_total{metric="samenloop_source_polls_total"}' in found
     assert not any("_created" in name for name in found)
 
 
