@@ -308,6 +308,11 @@ HTTP_REQUESTS_TOTAL = counter(
 
 BUILD_INFO.labels(version=__version__).set(1)
 
-for _metric in CATALOGUE.values():
-    if _metric.bounds and _metric is not LABEL_OVERFLOW_TOTAL:
-        LABEL_OVERFLOW_TOTAL.start(metric=_metric.name)
+
+def _begin_overflows() -> None:
+    for metric in CATALOGUE.values():
+        if metric.bounds and metric is not LABEL_OVERFLOW_TOTAL:
+            LABEL_OVERFLOW_TOTAL.start(metric=metric.name)
+
+
+_begin_overflows()
