@@ -80,6 +80,11 @@ def restriction_id(system: str, local_id: str) -> str:
     return _urn(system, "restriction", local_id)
 
 
+def system_of(subject_id: str) -> str:
+    """Return the system that a plan or restriction comes from: what `plan_id` and `restriction_id` were given first."""
+    return subject_id.rsplit(":", 2)[0]
+
+
 def is_restriction(subject_id: str) -> bool:
     """Tell a restriction's URN from a plan's: neither a system nor a local id holds a colon of its own there."""
     return ":restriction:" in subject_id

@@ -9,6 +9,7 @@ from __future__ import annotations
 import httpx
 from httpx_secure import httpx_ssrf_protection
 
+from samenloop import __version__
 from samenloop.webhooks import Destinations
 
 _DNS_SECONDS = 30.0
@@ -17,7 +18,7 @@ _DNS_SECONDS = 30.0
 def guarded_client(destinations: Destinations, *, connections: int) -> httpx.AsyncClient:
     """Return an open client; a call to an address that is not allowed raises `httpx_secure.SSRFProtectionError`."""
     limits = httpx.Limits(max_connections=connections, max_keepalive_connections=min(connections, 20))
-    headers = {"user-agent": "samenloop"}
+    headers = {"user-agent": f"samenloop/{__version__}"}
     client = httpx.AsyncClient(follow_redirects=False, trust_env=False, limits=limits, headers=headers)
     return httpx_ssrf_protection(
         client,

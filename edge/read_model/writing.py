@@ -46,6 +46,7 @@ from edge.read_model.layout import (
 from edge.read_model.reading import PlanReader
 from samenloop.contract import Codec, Envelope, read_envelope
 from samenloop.errors import Reject
+from samenloop.identity import system_of
 from samenloop.logs import get_logger
 from samenloop.model import Subscription, SubscriptionStatus
 from samenloop.stage import Partition, Record
@@ -317,7 +318,7 @@ class Writer:
                 return
             since, was = max(since, before.since), before[3:]
             table.end(rid, since, oldest)
-        if record.topic in _OF_SYSTEMS:
+        if record.topic in _OF_SYSTEMS and (version is not None or before is not None):
             self._note_system(record, since, (version is not None) - (before is not None))
         if since < oldest:
             behind[record.topic, record.partition] = record.offset
@@ -328,7 +329,7 @@ class Writer:
             table.add((*row, one.envelope.id, head_of(one.envelope), *(None,) * 9))
 
     def _note_system(self, record: Record, since: int, more: int) -> None:
-        system = record.key.rsplit(":", 2)[0]
+        system = system_of(record.key)
         newest, plans = self._systems.get(system, (0, 0))
         self._systems[system] = max(newest, since), plans + (more if record.topic == TOPIC_OF["plans"] else 0)
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
+
+from tests.samenloop.listening import Listening
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +24,13 @@ class Kept:
     parent: str
 
 
-class Collector:
+class Collector(Listening):
     """A context manager; `OTEL_EXPORTER_OTLP_ENDPOINT` is its *url*."""
 
     def __init__(self) -> None:
         self.spans: list[Kept] = []
         self._server = _Server(("127.0.0.1", 0), _Handler)
+        super().__init__(self._server)
         self._server.spans = self.spans
 
     @property
@@ -45,16 +46,6 @@ class Collector:
             road.append((at.process, at.name))
             at = known.get((at.trace, at.parent))
         return road
-
-    def __enter__(self) -> Collector:
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
 
 class _Server(ThreadingHTTPServer):

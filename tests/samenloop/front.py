@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import ssl
-import threading
 from base64 import b64encode
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import TracebackType
 from urllib.parse import urlsplit
 
 import httpx
 
 from samenloop.localstack.certificates import Authority
+from tests.samenloop.listening import Listening
 
 USER, PASSWORD = "samenloop", "registry-geheim"
 _HANDED_ON = ("content-type", "accept", "x-registry-preserve-globalid", "x-registry-preserve-contentid")
 
 
-class Front:
+class Front(Listening):
     """Demands *USER* and *PASSWORD* over TLS and hands the rest on to the registry it was last led to.
 
     *folder* gets its authority, which is not the one of the registry behind it.
@@ -31,6 +30,7 @@ class Front:
         context.load_cert_chain(own / "user.crt", own / "user.key")
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.socket = context.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
+        super().__init__(self._server)
         self.url = ""
 
     def lead_to(self, url: str, ca: Path) -> None:
@@ -43,21 +43,14 @@ class Front:
             base_url=f"{place.scheme}://{place.netloc}", verify=context, timeout=60, trust_env=False
         )
 
-    def __enter__(self) -> Front:
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.close_behind()
-        self._server.server_close()
-
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     behind: httpx.Client | None = None
+
+    def server_close(self) -> None:
+        self.close_behind()
+        super().server_close()
 
     def close_behind(self) -> None:
         if self.behind is not None:

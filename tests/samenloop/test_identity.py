@@ -71,6 +71,12 @@ def test_local_id_is_nfc_and_encoded() -> None:
     assert identity.plan_id(SYSTEM, "a-b._~:/%") == f"{SYSTEM}:plan:a-b._~%3A%2F%25"
 
 
+def test_a_subject_names_its_system() -> None:
+    """Whatever the local id holds, the way back leads to the system that a plan or restriction comes from."""
+    for make in (identity.plan_id, identity.restriction_id):
+        assert identity.system_of(make(SYSTEM, "a:plan:b/c")) == SYSTEM
+
+
 @pytest.mark.parametrize("local_id", ["", "x" * 200, "é" * 40, "\ud800"])
 def test_local_id_refused(local_id: str) -> None:
     """Empty, longer than 255 bytes altogether, or not Unicode."""

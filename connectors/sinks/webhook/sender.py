@@ -20,7 +20,7 @@ import httpx
 from httpx_secure import SSRFProtectionError
 
 from connectors.sinks.webhook.answers import Answer
-from samenloop import __version__, clock, webhooks
+from samenloop import clock, webhooks
 from samenloop.errors import Reject, Retry
 from samenloop.outgoing import guarded_client
 from samenloop.settings import Delivery as Settings
@@ -143,7 +143,6 @@ def _headers(attempt: Attempt) -> Mapping[str, str]:
     return {
         **attempt.headers,
         "content-type": "application/cloudevents+json; charset=utf-8",
-        "user-agent": f"samenloop/{__version__}",
         **webhooks.sign(attempt.secrets, attempt.alert_id, clock.now(), attempt.body),
     }
 

@@ -16,7 +16,7 @@ from connectors.sources.file_snapshots.documents import Document, read_document
 from connectors.sources.file_snapshots.envelopes import check_envelope
 from connectors.sources.file_snapshots.fields import fields_of
 from connectors.sources.file_snapshots.moments import snapshot_moment
-from connectors.sources.file_snapshots.packing import ENDINGS
+from connectors.sources.file_snapshots.packing import FILES
 from connectors.sources.file_snapshots.profile import ExportProfile, Profile, RestrictionProfile, load_profile
 from connectors.sources.file_snapshots.restrictions import translate_restriction
 from connectors.sources.file_snapshots.translate import translate
@@ -112,7 +112,7 @@ def _pages(
     profile: ExportProfile, base: Path, context: Context, transport: httpx.BaseTransport | None
 ) -> Download | Folder:
     if "://" not in profile.files:
-        return Folder(base / profile.files, endings=(*ENDINGS, ".zip"), moment=partial(snapshot_moment, profile))
+        return Folder(base / profile.files, endings=FILES, moment=partial(snapshot_moment, profile))
     return Download(
         profile.files,
         profile.http,

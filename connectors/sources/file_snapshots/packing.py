@@ -10,6 +10,8 @@ import zlib
 from samenloop.errors import Reject
 
 ENDINGS = (".geojson", ".json", ".csv", ".txt", ".tsv", ".geojsonl", ".geojsons", ".ndjson", ".jsonl")
+FILES = (*ENDINGS, ".zip")
+"""How files of exports end; `.gz` may follow."""
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1d\x1f]")
 """What no text holds. 0x1e may: it begins a record of a GeoJSON text sequence (RFC 8142)."""
 _BOMS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))

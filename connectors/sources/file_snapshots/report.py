@@ -11,7 +11,7 @@ from pathlib import Path
 from connectors.sources.file_snapshots.connector import FileSource, unpack
 from connectors.sources.file_snapshots.documents import Document
 from connectors.sources.file_snapshots.moments import snapshot_moment
-from connectors.sources.file_snapshots.packing import ENDINGS
+from connectors.sources.file_snapshots.packing import FILES
 from connectors.sources.file_snapshots.profile import ExportProfile, Profile, RestrictionProfile, load_profile
 from connectors.sources.file_snapshots.works import Work
 from samenloop import geometry as border
@@ -80,10 +80,8 @@ def _pages(source: FileSource, files: Sequence[Path] | None) -> list[Page]:
     if files is None:
         found = list(source.fetch(None))
         if not found:
-            known = ", ".join((*ENDINGS, ".zip"))
-            raise BadSettings(
-                [f"files: there is no export at {source.profile.files!r}: of a folder {known} count, with .gz or not"]
-            )
+            at, known = source.profile.files, ", ".join(FILES)
+            raise BadSettings([f"files: there is no export at {at!r}: of a folder {known} count, with .gz or not"])
         return found[-1:]
     return list(named_pages(files, partial(snapshot_moment, source.profile)))
 

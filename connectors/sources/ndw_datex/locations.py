@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import pyproj
@@ -91,15 +92,22 @@ def _made(place: Place, latitude_first: bool) -> list[BaseGeometry] | None:
     """Return the shapes of a place in degrees; None where its CRS is not known. Axes come in the order of the CRS."""
     if _DEGREES.fullmatch(place.crs):
         return _MAKERS[place.sort](place, latitude_first and "CRS84" not in place.crs.upper())
+    known = _known(place.crs)
+    if known is None:
+        return None
+    code, north_first = known
+    shapes = _MAKERS[place.sort](place, latitude_first and north_first)
+    return [border.transform(shape, code, "EPSG:4326") for shape in shapes]
+
+
+@lru_cache(maxsize=64)
+def _known(crs: str) -> tuple[str, bool] | None:
+    """Return the code of a CRS and whether its north comes first; None where it is not known."""
     try:
-        code = border.epsg_of(place.crs)
-        first = pyproj.CRS(code).axis_info[0].direction
+        code = border.epsg_of(crs)
+        return code, pyproj.CRS(code).axis_info[0].direction == "north"
     except (Reject, CRSError):
         return None
-    return [
-        border.transform(shape, code, "EPSG:4326")
-        for shape in _MAKERS[place.sort](place, latitude_first and first == "north")
-    ]
 
 
 _ODD = {"ends": "geometry.ends-only", "display": "geometry.display-point"}

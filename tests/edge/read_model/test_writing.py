@@ -53,7 +53,7 @@ def test_the_log_of_the_file_stays_small_while_somebody_always_reads(log: Log, m
 def test_systems_are_counted_by_what_there_is(log: Log, model_of: Callable[[Log], ReadModel]) -> None:
     """Of each system: its plans that are there now, and when the hub last took something of it, an end as well.
 
-    A restriction is no plan, but its system is in use.
+    A restriction is no plan, but its system is in use. What cannot be read and was never known is no sign of a system.
     """
     first, second, zone = make_plan("A"), make_plan("B"), make_restriction("Z", WATER_BOARD)
     log.plan(first)
@@ -63,6 +63,7 @@ def test_systems_are_counted_by_what_there_is(log: Log, model_of: Callable[[Log]
     log.now += 10
     log.plan(first)
     log.removed(second.id)
+    log.record("plan-states", "no plan of anybody", b"?")
     log.write()
 
     found = {one.system: one for one in model_of(log).systems()}
