@@ -29,7 +29,7 @@ def test_nothing_is_lost(tmp_path: Path, shared_data: Path) -> None:
     After each trouble plan states equal the batch differ, findings equal the batch oracle; in the end every alert has
     exactly one final receipt and the receiver, repeats removed, lacks none. What cannot be read is set aside.
     """
-    feeds = [worksites(tmp_path / "worksites", PROFILES, shared_data), burst(tmp_path / "burst", 24)]
+    feeds = [worksites(tmp_path / "worksites", PROFILES, shared_data), burst(tmp_path / "burst", 24, plans=60)]
     logs = tmp_path / "logs"
     logs.mkdir()
     with world(tmp_path, feeds) as hub, Fleet(hub.config, logs, [feed.name for feed in feeds]) as fleet:
