@@ -7,6 +7,7 @@ MINUTES ?= 10
 WORKERS ?= 3 # of pytest: one more than cores, since tests on Kafka wait much
 ARGS ?=
 ROWS ?=
+unexport PYTHONDONTWRITEBYTECODE # a run starts hundreds of processes, and each would compile all of it anew
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-header pyproject.toml
 

@@ -164,7 +164,7 @@ def world(folder: Path, make_feeds: list[Feed]) -> Iterator[World]:
         apply_topics(hub.kafka)
         codec = Codec.from_registry(hub.registry.url, hub.kafka.prefix, host=hub.hub.schema_host)
         add_partner(hub, codec, PARTNER, "Partner", now=clock.now())
-        area = {"bbox": (4.34, 50.84, 4.38, 50.87), "crs": "OGC:CRS84"}  # what lies elsewhere is judged as well, but not sent
+        area = {"bbox": (4.34, 50.84, 4.38, 50.87), "crs": "OGC:CRS84"}  # all is judged, what lies here is sent
         wish = wish_of({"subscriber": PARTNER, "sink": receiver.url, "area": area})
         _, receiver.secret = begin(hub, codec, wish, AGREED, now=clock.now())
         yield World(folder, stack, hub, codec, receiver, make_feeds)
