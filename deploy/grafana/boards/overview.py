@@ -105,8 +105,8 @@ _TRUTH = Row(
         Panel(
             "Since the last account",
             "stat",
-            "Time since the end of the last hour whose records were counted. Half an hour to an hour and a half is right; "
-            "older, and the figure beside it says nothing.",
+            "Time since the end of the last hour whose records were counted. Half an hour to an hour and a half is "
+            "right; older, and the figure beside it says nothing.",
             [Query('time() - max(samenloop_reconciliation_judged_timestamp_seconds{job=~"$job"})')],
             "s",
             4,

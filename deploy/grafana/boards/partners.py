@@ -74,8 +74,8 @@ _NOW = Row(
         Panel(
             "Due and not sent",
             "timeseries",
-            "How long ago an alert could have been sent, with no retry, tempo or pause before it. Seconds are right, minutes "
-            "while a hill is worked through; rising with no attempt that ends, the sink itself does not move.",
+            "How long ago an alert could have been sent, with no retry, tempo or pause before it. Seconds are right, "
+            "minutes while a hill is worked through; rising with no attempt that ends, the sink itself does not move.",
             [
                 Query(
                     "max by (instance, partner) ((time() - "
@@ -91,8 +91,8 @@ _NOW = Row(
         Panel(
             "Paused for",
             "bargauge",
-            "How long a subscription of a partner has been paused. failing: the hub paused it after an alert was given up, and "
-            "somebody must resume it; asked: the partner or an operator did. Its alerts wait, 29 days at most.",
+            "How long a subscription of a partner has been paused. failing: the hub paused it after an alert was given up, "
+            "and somebody must resume it; asked: the partner or an operator did. Its alerts wait, 29 days at most.",
             [
                 Query(
                     "max by (partner, reason) (time() - "
@@ -204,8 +204,8 @@ _ASKING = Row(
         Panel(
             "Answers with a fault of ours",
             "timeseries",
-            "Requests that were answered with 5xx, an hour, by route. 503 while the edge reads itself in, or Kafka is away; "
-            "500 is a mistake of ours, and its log has it. A health check that says not ready is one as well.",
+            "Requests that were answered with 5xx, an hour, by route. 503 while the edge reads itself in, or Kafka is "
+            "away; 500 is a mistake of ours, and its log has it. A health check that says not ready is one as well.",
             [
                 Query(
                     'sum by (route) (increase(samenloop_http_requests_total{job=~"$job",status_class="5xx"}[1h])) > 0',

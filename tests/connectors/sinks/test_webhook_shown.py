@@ -139,10 +139,8 @@ def test_a_pause_says_by_whom_and_what_waits_for_its_end_is_not_due() -> None:
     for status, reason in ((PAUSED, "failing"), (PAUSED, None), (ACTIVE, None), (PAUSED, "failing"), (ENDED, None)):
         told.subscription(status, reason, revision=len(said) + 2)
         shown(told, lane, into=seen, reach=reach)
-        said.append(
-            tuple(bool(value(metrics.SINK_PAUSED_SINCE_TIMESTAMP_SECONDS, reason=by)) for by in ("failing", "asked"))
-            + (bool(value(metrics.SINK_OLDEST_PENDING_TIMESTAMP_SECONDS)),)
-        )
+        by = [bool(value(metrics.SINK_PAUSED_SINCE_TIMESTAMP_SECONDS, reason=one)) for one in ("failing", "asked")]
+        said.append((*by, bool(value(metrics.SINK_OLDEST_PENDING_TIMESTAMP_SECONDS))))
 
     assert said == [
         (True, False, False), (False, True, False), (False, False, True), (True, False, False), (False, False, False)
