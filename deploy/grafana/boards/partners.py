@@ -91,8 +91,8 @@ _NOW = Row(
         Panel(
             "Paused for",
             "bargauge",
-            "How long a subscription of a partner has been paused. failing: the hub paused it after an alert was given up, "
-            "and somebody must resume it; asked: the partner or an operator did. Its alerts wait, 29 days at most.",
+            "How long a subscription of a partner has been paused. failing: the hub paused it after an alert was given "
+            "up, and somebody must resume it; asked: the partner or an operator did. Its alerts wait, 29 days at most.",
             [
                 Query(
                     "max by (partner, reason) (time() - "

@@ -197,8 +197,8 @@ _KAFKA = Row(
         Panel(
             "Free room of brokers",
             "timeseries",
-            "Free share of each volume that brokers keep their logs on. A broker whose disk is full stops. Nothing here: "
-            "they do not tell, or the lag exporter may not ask (Describe on the cluster); watch their volumes otherwise.",
+            "Free share of each volume that brokers keep their logs on. A broker whose disk is full stops. Nothing "
+            "here: they do not tell, or the lag exporter may not ask (Describe on the cluster); watch them otherwise.",
             [
                 Query(
                     'min by (broker, folder) (samenloop:broker_disk_free:ratio{job=~"$job"})',
