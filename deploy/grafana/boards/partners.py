@@ -90,20 +90,21 @@ _NOW = Row(
         ),
         Panel(
             "Paused for",
-            "bargauge",
-            "How long a subscription of a partner has been paused. failing: the hub paused it after an alert was given "
-            "up, and somebody must resume it; asked: the partner or an operator did. Its alerts wait, 29 days at most.",
+            "timeseries",
+            "How long a subscription of a partner has been paused, 0 while it is not. failing: the hub paused it "
+            "after an alert was given up, and somebody must resume it; "
+            "asked: the partner or an operator did. Its alerts wait, 29 days at most.",
             [
                 Query(
-                    "max by (partner, reason) (time() - "
-                    '(samenloop_sink_paused_since_timestamp_seconds{job=~"$job",partner=~"$partner"} > 0))',
+                    "max by (partner, reason) ((time() - "
+                    'samenloop_sink_paused_since_timestamp_seconds{job=~"$job",partner=~"$partner"}) * '
+                    '(samenloop_sink_paused_since_timestamp_seconds{job=~"$job",partner=~"$partner"} > bool 0))',
                     "{{partner}} {{reason}}",
                 )
             ],
             "s",
             12,
             steps=((None, "green"), (3600, "orange"), (1814400, "red")),
-            empty="nobody is paused",
         ),
     ],
 )
@@ -204,16 +205,17 @@ _ASKING = Row(
         Panel(
             "Answers with a fault of ours",
             "timeseries",
-            "Requests that were answered with 5xx, an hour, by route. 503 while the edge reads itself in, or Kafka is "
-            "away; 500 is a mistake of ours, and its log has it. A health check that says not ready is one as well.",
+            "Requests that were answered with 5xx, an hour: the ten routes with the most. 503 while the edge reads "
+            "itself in, or Kafka is away; "
+            "500 is a mistake of ours, and its log has it. A health check that says not ready is one as well.",
             [
                 Query(
-                    'sum by (route) (increase(samenloop_http_requests_total{job=~"$job",status_class="5xx"}[1h])) > 0',
+                    "topk(10, sum by (route) (increase("
+                    'samenloop_http_requests_total{job=~"$job",status_class="5xx"}[1h])))',
                     "{{route}}",
                 )
             ],
             "short",
-            empty="none",
         ),
         Panel(
             "Answers without fault, last hour",
