@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from difflib import get_close_matches
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
-from pydantic import BaseModel, ValidationError
-
+from edge.checked import checked_in_part
 from edge.forms import ChangeForm, FeatureForm
 from edge.keyring import Caller
 from edge.messages import GEO_JSON, JSON, Incoming
@@ -22,7 +19,6 @@ from samenloop.identity import LONGEST, system_oin
 from samenloop.model import ChangeKind, ChangeReason, Origin, Phase, Plan, PlanChanged, Validity
 from samenloop.restriction_states import REPORTED
 
-M = TypeVar("M", bound=BaseModel)
 CHANGED, REMOVED = "nl.samenloop.plan-changed.v1", "nl.samenloop.plan-removed.v1"
 TYPES = (CHANGED, REMOVED, REPORTED)
 """What may be sent."""
@@ -182,14 +178,14 @@ def _feature(event: Incoming, head: Head, faults: list[Fault]) -> Reading | None
     data = without_nulls(event.data)
     if isinstance(data, dict) and "properties" in data:
         data["properties"] = without_nulls(data["properties"])
-    form = checked(FeatureForm, data, event.data_pointer, faults)
+    form = checked_in_part(FeatureForm, data, event.data_pointer, faults)
     if form is None:
         return None
     pointer = f"{event.data_pointer}/properties"
     said = {f"{event.data_pointer}/id": form.id, f"{pointer}/id": form.properties.id}
-    known = named(event, head, faults, said, "plan")
-    if not known or not _system(form.properties.system, pointer, head, faults):
+    if not named(event, head, faults, said, "plan"):
         return None
+    _system(form.properties.system, pointer, head, faults)
     kind = ChangeKind.CANCELLED if form.properties.phase is Phase.CANCELLED else ChangeKind.UPDATED
     return Reading(None, Draft(form.properties, pointer), place_of(form, event.data_pointer), kind)
 
@@ -198,18 +194,18 @@ def _change(event: Incoming, head: Head, faults: list[Fault]) -> Reading | None:
     data = without_nulls(event.data)
     if isinstance(data, dict) and "plan" in data:
         data["plan"] = without_nulls(data["plan"])
-    form = checked(ChangeForm, data, event.data_pointer, faults)
+    form = checked_in_part(ChangeForm, data, event.data_pointer, faults)
     if form is None:
         return None
     pointer = f"{event.data_pointer}/plan"
     said = {f"{event.data_pointer}/plan_id": form.plan_id, f"{pointer}/id": form.plan.id if form.plan else None}
-    well = named(event, head, faults, said, "plan")
-    well &= form.plan is None or _system(form.plan.system, pointer, head, faults)
-    well &= _repeats(event, form, head, faults)
-    if not well:
-        return None
+    known = named(event, head, faults, said, "plan")
+    _repeats(event, form, head, faults)
     if form.plan is None:
-        return Reading(form, None, None, form.change)
+        return Reading(form, None, None, form.change) if known else None
+    _system(form.plan.system, pointer, head, faults)
+    if not known:
+        return None
     return Reading(form, Draft(form.plan, pointer), place_of(form.plan, pointer), form.change)
 
 
@@ -220,6 +216,8 @@ def named(
     alike; completes *head* with it."""
     said = {place: id_ for place, id_ in given.items() if id_}
     head.key = head.subject or next(iter(said.values()), "")
+    if not head.key and any(fault.pointer in given for fault in faults):
+        return False  # it says which one, in a way that is told already
     for place, id_ in said.items():
         if id_ != head.key:
             faults.append(Fault(place, f"identity.{kind}-id", f"subject, {kind}_id and id name different {kind}s"))
@@ -233,16 +231,13 @@ def named(
     return True
 
 
-def _system(given: str | None, pointer: str, head: Head, faults: list[Fault]) -> bool:
-    if given in (None, head.source):
-        return True
-    faults.append(
-        Fault(f"{pointer}/system", "mandate.system", "the plan belongs to another system than the event's source")
-    )
-    return False
+def _system(given: str | None, pointer: str, head: Head, faults: list[Fault]) -> None:
+    if given not in (None, head.source):
+        detail = "the plan belongs to another system than the event's source"
+        faults.append(Fault(f"{pointer}/system", "mandate.system", detail))
 
 
-def _repeats(event: Incoming, form: ChangeForm, head: Head, faults: list[Fault]) -> bool:
+def _repeats(event: Incoming, form: ChangeForm, head: Head, faults: list[Fault]) -> None:
     """What the data repeats of the envelope must be the same."""
     origin = form.origin
     pairs: list[tuple[str, Any, Any]] = [("recorded_at", form.recorded_at, head.time)]
@@ -252,53 +247,8 @@ def _repeats(event: Incoming, form: ChangeForm, head: Head, faults: list[Fault])
             ("origin/system", origin.system, head.source),
             ("origin/event_id", origin.event_id, head.id),
         ]
-    found = [
+    faults += [
         Fault(f"{event.data_pointer}/{place}", "record.envelope", "it differs from the event's attribute, leave it out")
         for place, inside, outside in pairs
         if inside is not None and inside != outside
     ]
-    faults += found
-    return not found
-
-
-def checked(form: type[M], data: Any, pointer: str, faults: list[Fault]) -> M | None:
-    try:
-        return form.model_validate(data)
-    except ValidationError as error:
-        faults += _told(error, form, pointer)
-        return None
-
-
-def _told(error: ValidationError, form: type[BaseModel], pointer: str) -> Iterator[Fault]:
-    for found in error.errors(include_url=False, include_context=False, include_input=False)[:100]:
-        place = "".join(f"/{str(part)[:100].replace('~', '~0').replace('/', '~1')}" for part in found["loc"])
-        yield Fault(pointer + place, *_words(found, form))
-
-
-def _words(found: Any, form: type[BaseModel]) -> tuple[str, str]:
-    """Return code and sentence of a finding of pydantic's, without what was found."""
-    kind = found["type"]
-    if kind == "extra_forbidden":
-        known = [name for model in (form, *_inner(form)) for name in model.model_fields]
-        close = get_close_matches(str(found["loc"][-1])[:100], known, n=1)
-        return "record.unknown-key", "this key is not known" + (f"; did you mean {close[0]}?" if close else "")
-    if kind == "missing":
-        return "record.missing", "this key is missing"
-    if kind in ("string_too_long", "too_long"):
-        return "record.too-long", found["msg"].replace("String should", "text should").split(", not")[0]
-    if kind in ("model_type", "dict_type", "model_attributes_type"):
-        return "record.value", "expected a JSON object, as it is and not as text"
-    if "." in kind:
-        return kind, found["msg"]
-    words = (
-        found["msg"].replace("Input should be", "expected").replace("String should match pattern", "expected text like")
-    )
-    return "record.value", words.replace("String should", "text should")
-
-
-def _inner(form: type[BaseModel]) -> Iterator[type[BaseModel]]:
-    for field in form.model_fields.values():
-        for model in (field.annotation, *getattr(field.annotation, "__args__", ())):
-            if isinstance(model, type) and issubclass(model, BaseModel):
-                yield model
-                yield from _inner(model)

@@ -94,12 +94,14 @@ class Intake:
         one = Judged(event, head, faults)
         remarks = Remarks(faults, one.notes)
         report = read_report(event, head, remarks, now=now, metric_crs=self._metric_crs)
-        if report is None or faults:
+        if report is None:
             return one
         zone = report.restriction
         if head.own and zone is not None and not caller.speaks_for(zone.owner.oin):
             detail = "the restriction's authority is neither you nor in your mandate"
             faults.append(Fault(f"{event.data_pointer}/restriction/owner/oin", "owner.not-mandated", detail))
+        if faults:
+            return one
         output = report_output(self._codec, report)
         claim = zone_claim(output.key, Report(read_envelope(output.headers), report, None))
         try:

@@ -8,7 +8,8 @@ from urllib.parse import unquote
 
 from pydantic import Field, Strict
 
-from edge.changes import Head, checked, named
+from edge.changes import Head, named
+from edge.checked import checked_in_part
 from edge.forms import Day, Form, GeometryForm, Instant, Name, OrganisationForm, Title, Uri
 from edge.messages import JSON, Incoming
 from edge.places import Place, read_places
@@ -83,7 +84,10 @@ class Remarks(NamedTuple):
 def read_report(
     event: Incoming, head: Head, remarks: Remarks, *, now: datetime, metric_crs: str
 ) -> RestrictionReport | None:
-    """Return the report in *event*, or None and why in *remarks*. Completes *head* with the restriction's id."""
+    """Return the report in *event* as far as it can be read, and in *remarks* what is wrong with it.
+
+    Completes *head* with the restriction's id.
+    """
     faults = remarks.faults
     if event.content_type != JSON:
         faults.append(event.at("datacontenttype", "envelope.content-type", f"expected {JSON}"))
@@ -91,7 +95,7 @@ def read_report(
     data = without_nulls(event.data)
     if isinstance(data, dict) and "restriction" in data:
         data["restriction"] = without_nulls(data["restriction"])
-    form = checked(ReportForm, data, event.data_pointer, faults)
+    form = checked_in_part(ReportForm, data, event.data_pointer, faults)
     if form is None or not _named(event, head, form, faults):
         return None
     if form.recorded_at is not None and form.recorded_at != head.time:
@@ -101,8 +105,6 @@ def read_report(
     zone = None
     if form.restriction is not None:
         zone = _restriction(form.restriction, head, metric_crs, pointer, remarks)
-    if faults:
-        return None
     time = head.time or now
     return RestrictionReport(
         restriction_id=head.key,

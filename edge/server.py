@@ -34,6 +34,7 @@ from samenloop.logs import get_logger
 from samenloop.probe import probe_system
 from samenloop.settings import Edge, Hub
 from samenloop.subscription_life import follow
+from samenloop.systems import readable
 from samenloop.webhooks import Destinations, read_master_key
 
 _LOOK_SECONDS = 0.1
@@ -63,7 +64,7 @@ def serve(
         filling = Filling(hub, codec, listener.getsockname()[1], stop)
         base_url = (settings.base_url or f"http://{_address(listener)}").rstrip("/")
         publisher = Publisher(hub.kafka, acknowledge_seconds=settings.acknowledge_seconds)
-        keyring, book, systems = Keyring(codec), Book(codec), Systems(codec, probe_system(hub.hub.oin))
+        keyring, book, systems = Keyring(codec), Book(codec), _systems(hub, codec)
         shelf = KafkaShelf(hub, codec)
         following = Following(
             hub.kafka, {"partners": keyring.hear, "subscriptions": book.hear, "sources": systems.hear}, publisher
@@ -112,6 +113,10 @@ def _show(filling: Filling) -> None:
 def _subscribing(hub: Hub, key: bytes, codec: Codec, book: Book, services: EdgeServices) -> Subscribing:
     destinations = Destinations(hub.delivery)
     return Subscribing(hub, key, codec, book, services.sent, partial(follow, hub, codec), services.worker, destinations)
+
+
+def _systems(hub: Hub, codec: Codec) -> Systems:
+    return Systems(codec, probe_system(hub.hub.oin), readable(hub))
 
 
 def streams_of(settings: Edge, news: News) -> Streams:

@@ -4,17 +4,21 @@ It joins no group and commits nothing. It asks Kafka every few seconds (`samenlo
 from what was last heard, with ages computed at that moment, so that a figure which no longer moves keeps ageing.
 `samenloop_lag_last_refresh_timestamp_seconds` says when all of it was heard last.
 
-Dead letters that wait are shown too. They need the registry to be read; lag does not, and goes on without it.
+The room on the brokers' disks is shown too, where they tell it, and so are dead letters that wait. The letters
+need the registry to be read; lag does not, and goes on without it.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from samenloop import clock, dead_letters, metrics
 from samenloop.contract import INTERNAL, TOPICS, Codec
 from samenloop.errors import Retry
+from samenloop.kafka.brokers import Said, Volume, ask_brokers
 from samenloop.kafka.survey import Reading, Sight, Survey
 from samenloop.kafka.tail import Tail
 from samenloop.kafka.topics import inputs_of_groups
@@ -23,6 +27,7 @@ from samenloop.logs import get_logger
 from samenloop.settings import Hub
 from samenloop.stage import Partition
 
+_DISKS_SECONDS = 60.0
 _log = get_logger("lag-exporter")
 
 
@@ -32,13 +37,14 @@ def run_lag_exporter(
     """Ask and show until *stop* is set. Waits for Kafka, and for the registry, for as long as they are away."""
     groups = inputs_of_groups()
     survey = Survey(hub.kafka, [*TOPICS.values(), *INTERNAL.values()], groups)
-    shown, letters = Shown(), _Waiting(hub, codec, groups)
+    shown, disks, letters = Shown(), Disks(partial(ask_brokers, hub.kafka)), _Waiting(hub, codec, groups)
     metrics.at_scrape(shown.age)
     try:
         while not stop.is_set():
             try:
                 shown.take(survey.look())
                 on_ready()
+                disks.look()
             except Retry as error:
                 _log.warning("lag.waiting", "Kafka does not answer; the figures stand still.", detail=error.detail)
             letters.look()
@@ -100,6 +106,43 @@ class Shown:
         if before is None or before[0] != stable:
             before = self._open[place] = (stable, now)
         return before[1]
+
+
+class Disks:
+    """The volumes of the brokers' logs, asked for once a minute. What was told last stays no longer than it is told."""
+
+    def __init__(self, ask: Callable[[], Said], monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._ask, self._monotonic = ask, monotonic
+        self._next = monotonic()
+        self._known: set[tuple[str, str]] = set()
+        self._told = True
+
+    def look(self) -> None:
+        """Ask again when it is time. A broker that does not tell is no reason to show no lag."""
+        if self._monotonic() < self._next:
+            return
+        self._next = self._monotonic() + _DISKS_SECONDS
+        try:
+            volumes = self._ask().volumes
+        except Retry as error:
+            volumes, detail = (), error.detail
+        else:
+            detail = "this principal lacks Describe on the cluster, or the broker is older than Kafka 3.3"
+        if self._told and not volumes:
+            _log.warning("lag.disks_unknown", "The brokers do not tell how full their disks are.", detail=detail)
+        self._told = bool(volumes)
+        self._show(volumes)
+
+    def _show(self, volumes: Sequence[Volume]) -> None:
+        for volume in volumes:
+            place = {"broker": str(volume.broker), "folder": volume.path}
+            metrics.BROKER_DISK_SIZE_BYTES.labels(**place).set(volume.total)
+            metrics.BROKER_DISK_FREE_BYTES.labels(**place).set(volume.usable)
+        known = {(str(volume.broker), volume.path) for volume in volumes}
+        for broker, folder in self._known - known:
+            metrics.BROKER_DISK_SIZE_BYTES.forget(broker=broker, folder=folder)
+            metrics.BROKER_DISK_FREE_BYTES.forget(broker=broker, folder=folder)
+        self._known = known
 
 
 class _Waiting:

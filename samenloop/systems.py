@@ -32,6 +32,17 @@ def described(hub: settings.Hub) -> list[System]:
     return [_described(name, source, hub) for name, source in hub.sources.items()]
 
 
+def readable(hub: settings.Hub) -> list[System]:
+    """Return the sources of the settings whose profile can be read here, for those who must not poll any of them."""
+    found = []
+    for name, source in hub.sources.items():
+        try:
+            found.append(_system(name, source, hub, open_source(source, hub)))
+        except BadSettings:
+            continue
+    return found
+
+
 def published(kafka: settings.Kafka, codec: Codec) -> dict[str, SourceStatus]:
     """Return the last status of every system on the topic `sources`, by its URN. Raises Retry when Kafka is away."""
     return heard({}, read_topic(kafka, "sources"), codec)
@@ -67,6 +78,10 @@ def _described(name: str, source: settings.Source, hub: settings.Hub) -> System:
         _log.warning(
             "source.profile_unreadable", "A source is shown without what its profile says.", source=name, why=str(error)
         )
+    return _system(name, source, hub, opened)
+
+
+def _system(name: str, source: settings.Source, hub: settings.Hub, opened: Any) -> System:
     contact = source.contact
     return System(
         source=name,

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from edge import documented_exchange as documented
 from edge.access import needs
-from edge.changes import checked
+from edge.checked import checked
 from edge.desk import Desk, outcome, view
 from edge.documented_exchange import DiscardForm
 from edge.keyring import Caller

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 
 from edge import documented_exchange as documented
 from edge.access import needs
-from edge.changes import checked
+from edge.checked import checked
 from edge.keyring import Caller
 from edge.messages import read_json
 from edge.paging import page_of

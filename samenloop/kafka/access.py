@@ -56,7 +56,8 @@ class Access:
 
     *slots* are stems of transactional ids (`detect-`), whole ids where they have no slot behind them. *looks_at* are
     topics whose ends it asks for, *looks_at_groups* groups whose positions it asks for without being a member,
-    *inspects* topics whose settings it looks at, *inspects_brokers*: it looks at their settings, clock and disks.
+    *inspects* topics whose settings it looks at, *looks_at_brokers*: it asks for their clock and disks,
+    *inspects_brokers*: it looks at their settings as well.
     *makes* are topics it creates and configures, *empties* topics whose start it moves. *at_setup*: nobody runs as it
     while the hub is at work.
     """
@@ -70,6 +71,7 @@ class Access:
     looks_at: Sequence[str] = ()
     looks_at_groups: Sequence[str] = ()
     inspects: Sequence[str] = ()
+    looks_at_brokers: bool = False
     inspects_brokers: bool = False
     makes: Sequence[str] = ()
     empties: Sequence[str] = ()
@@ -160,13 +162,14 @@ _PROCESSES: Final = (
     ),
     Access(
         "lag-exporter",
-        "How far every group is, and the age of what waits: the time of the record at its position.",
+        "How far every group is, the age of what waits (the time of the record at its position), the brokers' disks.",
         reads=(
             "plan-changes", "restriction-reports", "plan-regions", "conflicts", "opportunities", "subscriptions",
             "partners", "alerts", "polls", "dead-letters", "dead-letter-states", "health-facts",
         ),
         looks_at=(*_ALL, *_KEPT),
         looks_at_groups=GROUPS,
+        looks_at_brokers=True,
     ),
     Access(
         "probe",
@@ -184,6 +187,7 @@ _PROCESSES: Final = (
         looks_at=_KEPT,
         looks_at_groups=GROUPS,
         inspects=(*_ALL, *_KEPT),
+        looks_at_brokers=True,
         inspects_brokers=True,
     ),
     Access(
@@ -241,8 +245,9 @@ def _rights(access: Access, prefix: str) -> Iterator[Right]:
         yield Right(Resource.GROUP, group_on_wire(prefix, group), Operation.READ)
     for group in (*access.looks_at_groups, *((READER,) if access.reads else ())):
         yield Right(Resource.GROUP, group_on_wire(prefix, group), Operation.DESCRIBE)
+    if access.looks_at_brokers:
+        yield Right(Resource.CLUSTER, CLUSTER, Operation.DESCRIBE)
     if access.inspects_brokers:
-        for operation in (Operation.DESCRIBE, Operation.DESCRIBE_CONFIGS):
-            yield Right(Resource.CLUSTER, CLUSTER, operation)
+        yield Right(Resource.CLUSTER, CLUSTER, Operation.DESCRIBE_CONFIGS)
     for slot in access.slots:
         yield Right(Resource.TRANSACTIONAL_ID, f"{prefix}{slot}", Operation.WRITE, prefixed=slot.endswith("-"))

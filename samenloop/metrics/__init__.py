@@ -31,8 +31,8 @@ from samenloop.metrics.guard import (
 
 __all__ = ["CATALOGUE", "LABEL_OVERFLOW_TOTAL", "OTHER", "REGISTRY", "AfterCommit", "Labelled", "at_scrape", "start"]
 
-CONNECTOR, SOURCE, TOPIC, PARTITION, GROUP, PROCESSOR, PARTNER, TABLE, RULE, VIEW, CLIENT = (
-    10, 40, 60, 12, 15, 25, 200, 20, 40, 5, 10,
+CONNECTOR, SOURCE, TOPIC, PARTITION, GROUP, PROCESSOR, PARTNER, TABLE, RULE, VIEW, CLIENT, BROKER, FOLDER = (
+    10, 40, 60, 12, 15, 25, 200, 20, 40, 5, 10, 30, 10,
 )  # fmt: skip
 """Most values that an open label takes."""
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -138,6 +138,12 @@ TRANSACTION_OPEN_SINCE_TIMESTAMP_SECONDS = gauge(
     "Since when a transaction has been open and nothing behind it can be read, 0 when none is.",
     topic=TOPIC,
     partition=PARTITION,
+)
+BROKER_DISK_SIZE_BYTES = gauge(
+    "broker_disk_size_bytes", "Size of the volume of a broker's log folder.", broker=BROKER, folder=FOLDER
+)
+BROKER_DISK_FREE_BYTES = gauge(
+    "broker_disk_free_bytes", "Free room on the volume of a broker's log folder.", broker=BROKER, folder=FOLDER
 )
 LAG_LAST_REFRESH_TIMESTAMP_SECONDS = gauge(
     "lag_last_refresh_timestamp_seconds", "When the lag exporter last had all its figures from Kafka."
@@ -274,7 +280,20 @@ SINK_REQUEST_DURATION_SECONDS = histogram(
 )
 SINK_PENDING_DELIVERIES = gauge("sink_pending_deliveries", "Deliveries waiting or in retry.", partner=PARTNER)
 SINK_OLDEST_PENDING_TIMESTAMP_SECONDS = gauge(
-    "sink_oldest_pending_timestamp_seconds", "When the oldest delivery was due, 0 when none.", partner=PARTNER
+    "sink_oldest_pending_timestamp_seconds",
+    "When the oldest delivery was due, 0 when none is; what waits for the end of a pause is not due.",
+    partner=PARTNER,
+)
+SINK_DUE_SINCE_TIMESTAMP_SECONDS = gauge(
+    "sink_due_since_timestamp_seconds",
+    "Since when an attempt could have been made or is under way, 0 when nothing may be tried now.",
+    partner=PARTNER,
+)
+SINK_PAUSED_SINCE_TIMESTAMP_SECONDS = gauge(
+    "sink_paused_since_timestamp_seconds",
+    "Since when a subscription has been paused by whom: the oldest pause of a partner, 0 when none is.",
+    partner=PARTNER,
+    reason=("failing", "asked"),
 )
 SINK_LAST_SUCCESS_TIMESTAMP_SECONDS = gauge(
     "sink_last_success_timestamp_seconds", "Time of the last accepted delivery.", partner=PARTNER

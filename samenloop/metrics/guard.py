@@ -82,6 +82,10 @@ class Labelled(Generic[M]):
         for combination in product(*values):
             self.labels(**dict(zip(self.bounds, combination, strict=True)))
 
+    def forget(self, **values: str) -> None:
+        """Show the series with these labels no longer: what it was about is not there any more, or not known."""
+        self._metric.remove(*(values[label] for label in self.bounds))
+
     def _fold(self, label: str, value: str) -> str:
         bound = self.bounds[label]
         if isinstance(bound, tuple):

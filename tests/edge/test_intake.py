@@ -15,7 +15,7 @@ from edge.messages import Incoming
 from samenloop.content_hash import content_hash
 from samenloop.contract import Codec, read_envelope
 from samenloop.model import Clearance
-from tests.edge.scenes import HUB_URN, NOW
+from tests.edge.scenes import HUB_URN, NOW, OTHER
 
 CODEC = Codec.offline()
 INTAKE = Intake(CODEC, hub_urn=HUB_URN, metric_crs="EPSG:28992", allow_test_oin=True)
@@ -85,3 +85,58 @@ def test_neighbours_do_not_matter(order: list[int]) -> None:
 
     assert [one.faults for one in together] == [alone[number].faults for number in order]
     assert [one.outputs for one in together] == [alone[number].outputs for number in order]
+
+
+WRONG_KIND = "urn:samenloop:work-kind:castle"
+
+
+@given(st.data(), ODD)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_faults_of_form_and_of_content_are_told_at_once(data: st.DataObject, odd: Any) -> None:
+    """Whatever is wrong with one field, what is wrong with the others is told beside it, at the same places."""
+    event = changed(
+        EVENT, ("data", "properties", "work_kinds"), [EVENT["data"]["properties"]["work_kinds"][0], WRONG_KIND]
+    )
+    path = data.draw(st.sampled_from([p for p in places(event) if p[:2] == ("data", "properties") and len(p) > 2]))
+    if path[2] == "work_kinds":
+        return
+    (one,) = INTAKE.judge([incoming(changed(event, path, odd))], CALLER, NOW)
+
+    assert ("/data/properties/work_kinds/1", "record.work-kind") in {(f.pointer, f.code) for f in one.faults}
+
+
+def test_every_fault_of_a_plan_and_none_that_is_guessed() -> None:
+    """Nothing is said of what a field that could not be read might have held."""
+    event = copy.deepcopy(EVENT)
+    plan = event["data"]["properties"]
+    del plan["title"]
+    plan |= {
+        "tilte": "x",
+        "owner": {"oin": OTHER},
+        "period": {"start": "2027-03-01", "end": "2027-02-01", "precision": "CENTURY"},
+        "work_periods": [{"start": "soon", "end": "2027-02-01"}, {"start": "2027-03-01", "end": "2027-02-01"}],
+        "work_kinds": [7, WRONG_KIND],
+    }
+    event["data"]["geometry"] = {"type": "Point", "coordinates": [5.0, 95.0]}
+    (one,) = INTAKE.judge([incoming(event)], CALLER, NOW)
+    told = {(fault.pointer.removeprefix("/data/"), fault.code) for fault in one.faults}
+
+    assert told >= {
+        ("properties/title", "record.missing"), ("properties/tilte", "record.unknown-key"),
+        ("properties/period/precision", "record.value"), ("properties/period/end", "period.end-before-start"),
+        ("properties/work_periods/0/start", "date.unparseable"),
+        ("properties/work_periods/1/end", "period.end-before-start"), ("properties/work_kinds/0", "record.value"),
+        ("properties/owner/oin", "owner.not-mandated"),
+    }  # fmt: skip
+    assert any(place.startswith("geometry") for place, _ in told)
+    assert not any(place == "properties/work_kinds/1" for place, _ in told)  # that list could not be read
+
+
+def test_an_id_that_cannot_be_read_is_told_as_that_alone() -> None:
+    """That neither subject nor id says which plan it is would be untrue."""
+    event = {name: value for name, value in copy.deepcopy(EVENT).items() if name != "subject"}
+    event["data"]["id"] = 7
+    event["data"]["properties"].pop("id", None)
+    (one,) = INTAKE.judge([incoming(event)], CALLER, NOW)
+
+    assert [fault.pointer for fault in one.faults] == ["/data/id"]

@@ -107,6 +107,16 @@ def test_the_end_of_a_key(region: Region) -> None:
     assert rest == [[], []]
 
 
+def test_the_head_of_a_stream_is_told_and_that_is_all(region: Region) -> None:
+    """HEAD is answered as GET would be, ends by itself and keeps no place."""
+    with region.serving() as url, httpx.Client(timeout=20, headers=key_of("network")) as client:
+        heads = [client.head(f"{url}{STREAM}") for _ in range(5)]
+
+        assert {(head.status_code, head.headers["content-type"], head.content) for head in heads} == {
+            (200, "text/event-stream; charset=utf-8", b"")
+        }
+
+
 def test_so_many_and_no_more(region: Region) -> None:
     """429 above what a partner may have, and above what there may be in all; an ended one gives its place back."""
     with region.serving() as url:

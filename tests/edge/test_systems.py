@@ -1,17 +1,20 @@
 """The overview of IT systems in use, for machines and for people."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from edge.read_model import SystemSeen
 from edge.systems import Systems
 from samenloop.contract import Codec
 from samenloop.model import Contact, Organisation, SourceStatus, SystemState
+from samenloop.source_health import System
 from samenloop.stage import Record
 from samenloop.systems_overview import Freshness, freshness_of
 from tests.edge.scenes import KEY, Scene, make_scene
 
 SYSTEM = "urn:nld:oin:00000099000000001002:systeem:projects"
 AT = datetime(2026, 11, 24, tzinfo=UTC)
+RETIRED = SystemState.RETIRED
 
 
 def record(codec: Codec, name: str, offset: int = 0) -> Record:
@@ -76,6 +79,39 @@ def test_a_system_that_sends_is_in_the_overview_as_well() -> None:
     assert found[SYSTEM].connector == "file-snapshots"
     assert (found[sends].name, found[sends].owner.name, found[sends].plans) == ("gis", "Netbeheerder", 7)
     assert [freshness_of(found[name], AT) for name in (sends, late)] == [Freshness.FRESH, Freshness.LATE]
+
+
+def test_a_system_that_was_read_and_sends_now_is_one_that_sends() -> None:
+    """What left the settings is retired until it sends by itself; what its last poll brought is not sent by it."""
+    systems, codec = Systems(Codec.offline()), Codec.offline()
+    retired = replace(codec.decode("sources", record(codec, "Projectenlijst").value or b"", ()), state=RETIRED)
+    systems.hear([Record("sources", 0, 0, SYSTEM, codec.encode("sources", retired), (), 0)])
+    later = AT + timedelta(days=2)
+
+    before, after = (
+        systems.statuses([SystemSeen(SYSTEM, at, 3)], {}.get, later)
+        for at in (AT + timedelta(minutes=10), AT + timedelta(days=1))
+    )
+
+    assert [(one.state, one.connector) for one in before] == [(RETIRED, "file-snapshots")]
+    (now,) = after
+    assert (now.state, now.connector, now.plans) == (SystemState.RUNNING, "push", 3)
+    assert (now.name, now.owner, now.contact) == (retired.name, retired.owner, retired.contact)
+    assert freshness_of(now, later) is Freshness.FRESH
+
+
+def test_what_the_settings_say_is_polled_where_no_view_tells_of_it() -> None:
+    """A hub without the view of health does not take what it polls for systems that send; the view knows better."""
+    configured = System(
+        source="town", system=SYSTEM, owner=Organisation("00000099000000001002"), name="Projectenlijst",
+        connector="file-snapshots", protocol="files", freshness_objective_s=3600, silent_seconds=900.0,
+    )  # fmt: skip
+    systems = Systems(Codec.offline(), configured=[configured])
+    untold = systems.statuses([SystemSeen(SYSTEM, AT, 3)], {}.get, AT)
+    systems.hear([record(Codec.offline(), "As told")])
+
+    assert [(one.state, one.connector, one.plans) for one in untold] == [(SystemState.UNKNOWN, "file-snapshots", 3)]
+    assert [(one.state, one.name) for one in systems.statuses([], {}.get, AT)] == [(SystemState.RUNNING, "As told")]
 
 
 def test_the_last_word_counts_and_null_forgets() -> None:

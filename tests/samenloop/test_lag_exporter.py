@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from samenloop import metrics
+from samenloop.errors import Retry
+from samenloop.kafka.brokers import Said, Volume
 from samenloop.kafka.survey import Log, Members, Reading, Sight
-from samenloop.lag_exporter import Shown
+from samenloop.lag_exporter import Disks, Shown
 
 PLACE = ("plan-regions", 0)
 LABELS = {"topic": "plan-regions", "partition": "0"}
@@ -73,3 +77,38 @@ def test_a_transaction_hangs_while_its_offset_stands_still() -> None:
         seen.append(open_since())
 
     assert seen == [1000.0, 1000.0, 1040.0, 0.0, 1060.0]
+
+
+class Brokers:
+    """Brokers that tell their volumes, or refuse."""
+
+    volumes: tuple[Volume, ...] | None = None
+    asked = 0
+
+    def __call__(self) -> Said:
+        self.asked += 1
+        if self.volumes is None:
+            raise Retry("kafka.unavailable", "not now")
+        return Said(None, self.volumes)
+
+
+def test_disks_are_asked_for_once_a_minute_and_what_is_not_told_any_more_is_gone(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A figure of a disk never outlives the answer that it came from, and no answer is said once, not every minute."""
+    brokers, clock = Brokers(), Clock()
+    disks, seen = Disks(brokers, clock), []
+    here, there = Volume(1, "/kafka", 1000, 300), Volume(2, "/kafka", 1000, 50)
+    for volumes in ((here, there), (here,), None, None):
+        brokers.volumes = volumes
+        disks.look()
+        clock.seconds += 59.0
+        disks.look()
+        clock.seconds += 1.0
+        families = metrics.REGISTRY.collect()
+        free = next(one for one in families if one.name == "samenloop_broker_disk_free_bytes")
+        seen.append({sample.labels["broker"]: sample.value for sample in free.samples})
+
+    assert seen == [{"1": 300, "2": 50}, {"1": 300}, {}, {}]
+    assert brokers.asked == 4
+    assert capsys.readouterr().err.count("lag.disks_unknown") == 1

@@ -28,7 +28,7 @@ from connectors.sinks.webhook.lanes import Delivery, Lane
 from connectors.sinks.webhook.messages import receipt_of, receipt_output, trace_headers
 from connectors.sinks.webhook.reach import Following, Leave, Reach
 from connectors.sinks.webhook.sender import Attempt, Sender
-from samenloop import contract, identity, metrics, subscriptions, tracing, webhooks
+from samenloop import clock, contract, identity, metrics, subscriptions, tracing, webhooks
 from samenloop.contract import Codec, read_envelope
 from samenloop.contract.alert_events import alert_event
 from samenloop.errors import Reject
@@ -76,7 +76,8 @@ class Webhook:
         self._turns = 0
         self._uncounted = metrics.AfterCommit()
         metrics.DELIVERY_LATENCY_SECONDS.start(pipeline="alerts", channel=reporting.CHANNEL)
-        metrics.at_scrape(lambda: reporting.pending(self._lanes, self._reach))
+        self._shown = reporting.Shown()
+        metrics.at_scrape(self._show)
 
     @classmethod
     def from_hub(cls, hub: Hub, codec: Codec) -> Self:
@@ -145,6 +146,13 @@ class Webhook:
     def close(self) -> None:
         """End the sender's thread."""
         self._sender.stop()
+
+    def _show(self) -> None:
+        """At each scrape. Who stands by no longer hears of subscriptions, so it tells of none."""
+        if self._history:
+            self._shown.update(self._lanes, self._reach, clock.now())
+        else:
+            self._shown.clear()
 
     def _said(self) -> list[Output]:
         said, self._out = self._out, []

@@ -65,10 +65,11 @@ class Reach:
         """Return a subscription as it stands."""
         return self._subscriptions.get(subscription_id)
 
-    def partners(self) -> set[str]:
-        """Return who is told over HTTP, or would be."""
-        told = (one for one in list(self._subscriptions.values()) if not _ended(one))
-        return {one.subscriber_oin for one in told if one.protocol is Channel.HTTP}
+    def subscriptions(self) -> list[Subscription]:
+        """Return the subscriptions that are told over HTTP and have not ended, of partners that were not revoked."""
+        revoked = {one.oin for one in list(self._partners.values()) if one.status is PartnerStatus.REVOKED}
+        told = (one for one in list(self._subscriptions.values()) if one.subscriber_oin not in revoked)
+        return [one for one in told if one.protocol is Channel.HTTP and not _ended(one)]
 
     def put(self, subscription: Subscription) -> None:
         """Take over a subscription that is newer than ours."""

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
 from connectors.sinks.webhook.answers import Answer
 from connectors.sinks.webhook.lanes import Delivery, Lane
-from connectors.sinks.webhook.reach import Reach
+from connectors.sinks.webhook.reach import Leave, Reach
 from samenloop import metrics, tracing
 from samenloop.logs import get_logger
-from samenloop.model import Alert, DeliveryReceipt, Outcome
+from samenloop.model import Alert, DeliveryReceipt, Outcome, SubscriptionStatus
 
 log = get_logger("webhook")
 CHANNEL = "webhook"
@@ -24,6 +25,7 @@ _OUTCOMES = {
     Outcome.WITHHELD: "withheld",
 }
 _STATES = ("closed", "half_open", "open")
+_PAUSES = ("failing", "asked")
 
 
 def attempting(delivery: Delivery, partner: str) -> tracing.Span:
@@ -103,26 +105,73 @@ def _state(lane: Lane) -> str:
     return "closed" if not lane.failing else "half_open" if lane.in_flight else "open"
 
 
-def pending(lanes: Mapping[UUID, Lane], reach: Reach) -> None:
-    """Show what waits, by partner; asked at each scrape, from another thread than the one that works.
+@dataclass(slots=True)
+class _Sight:
+    """What is shown of one partner: of several subscriptions the worst. Instants in seconds, 0 for none."""
 
-    The circuit of a partner is the worst of its subscriptions'.
+    waiting: int = 0
+    oldest: float = 0.0
+    due: float = 0.0
+    circuit: str = "closed"
+    paused: dict[str, float] = field(default_factory=lambda: dict.fromkeys(_PAUSES, 0.0))
+
+    def take(self, lane: Lane, reach: Reach, now: datetime, *, active: bool) -> None:
+        """Take in the alerts of one subscription; of one that is paused they wait, and none is due."""
+        self.waiting += lane.waiting
+        self.circuit = max(self.circuit, _state(lane), key=_STATES.index)
+        if active:
+            self.oldest = _earlier(self.oldest, lane.waiting_since)
+            self.due = _earlier(self.due, _due_since(lane, reach, now))
+
+
+class Shown:
+    """What is on the gauges of partners. Written at each scrape, from another thread than the one that works."""
+
+    def __init__(self) -> None:
+        self._partners: set[str] = set()
+
+    def update(self, lanes: Mapping[UUID, Lane], reach: Reach, now: datetime) -> None:
+        """Show what waits for each partner, what of it should be under way, and who is paused."""
+        sights: dict[str, _Sight] = {}
+        for subscription in reach.subscriptions():
+            sight = sights.setdefault(subscription.subscriber_oin, _Sight())
+            if subscription.status is SubscriptionStatus.PAUSED:
+                reason = "failing" if subscription.status_reason == "failing" else "asked"
+                sight.paused[reason] = _earlier(sight.paused[reason], subscription.updated_at)
+            if (lane := lanes.get(subscription.id)) is not None:
+                sight.take(lane, reach, now, active=subscription.status is SubscriptionStatus.ACTIVE)
+        self._set(sights)
+
+    def clear(self) -> None:
+        """Show nothing of any partner: another process tells of them now."""
+        self._set({})
+
+    def _set(self, sights: dict[str, _Sight]) -> None:
+        gone = self._partners - sights.keys()
+        self._partners |= sights.keys()
+        for partner, sight in [*sights.items(), *((partner, _Sight()) for partner in gone)]:
+            metrics.SINK_PENDING_DELIVERIES.labels(partner=partner).set(sight.waiting)
+            metrics.SINK_OLDEST_PENDING_TIMESTAMP_SECONDS.labels(partner=partner).set(sight.oldest)
+            metrics.SINK_DUE_SINCE_TIMESTAMP_SECONDS.labels(partner=partner).set(sight.due)
+            for reason, since in sight.paused.items():
+                metrics.SINK_PAUSED_SINCE_TIMESTAMP_SECONDS.labels(partner=partner, reason=reason).set(since)
+            for state in _STATES:
+                metrics.SINK_CIRCUIT_STATE.labels(partner=partner, state=state).set(state == sight.circuit)
+
+
+def _due_since(lane: Lane, reach: Reach, now: datetime) -> datetime | None:
+    """Since when the first attempt of a lane could have been made; None while its partner is to be waited for.
+
+    One that is under way keeps the instant: it ends within the timeout, and then has another.
     """
-    partners = reach.partners()
-    counts, oldest, states = dict.fromkeys(partners, 0), dict.fromkeys(partners, 0.0), dict.fromkeys(partners, "closed")
-    for subscription_id, lane in list(lanes.items()):
-        subscription = reach.subscription(subscription_id)
-        if subscription is None:
-            continue
-        partner = subscription.subscriber_oin
-        counts[partner] = counts.get(partner, 0) + lane.waiting
-        since = lane.waiting_since
-        if since is not None:
-            oldest[partner] = min(oldest.get(partner) or since.timestamp(), since.timestamp())
-        states[partner] = max(states.get(partner, "closed"), _state(lane), key=_STATES.index)
-    for partner, count in counts.items():
-        metrics.SINK_PENDING_DELIVERIES.labels(partner=partner).set(count)
-        metrics.SINK_OLDEST_PENDING_TIMESTAMP_SECONDS.labels(partner=partner).set(oldest.get(partner, 0.0))
-        for state in _STATES:
-            current = states.get(partner, "closed")
-            metrics.SINK_CIRCUIT_STATE.labels(partner=partner, state=state).set(state == current)
+    heads = [head for queue in list(lane.subjects.values()) for head in list(queue)[:1]]
+    due = [max(h.due, lane.patience_until) for h in heads if reach.leave(h.alert, h.label) is Leave.SEND]
+    first = min(due, default=None)
+    if first is not None and not lane.in_flight:
+        first = max(first, lane.next_start)
+    return first if first is not None and first <= now else None
+
+
+def _earlier(seconds: float, instant: datetime | None) -> float:
+    """Return the earlier of two instants of which either may be missing."""
+    return min((one for one in (seconds, instant.timestamp() if instant else 0.0) if one), default=0.0)

@@ -71,6 +71,41 @@ _NOW = Row(
             12,
             steps=((None, "green"), (3600, "red")),
         ),
+        Panel(
+            "Due and not sent",
+            "timeseries",
+            "How long ago an alert could have been sent, with no retry, tempo or pause before it. Seconds are right, "
+            "minutes while a hill is worked through; rising with no attempt that ends, the sink itself does not move.",
+            [
+                Query(
+                    "max by (instance, partner) ((time() - "
+                    'samenloop_sink_due_since_timestamp_seconds{job=~"$job",partner=~"$partner"}) * '
+                    '(samenloop_sink_due_since_timestamp_seconds{job=~"$job",partner=~"$partner"} > bool 0))',
+                    "{{instance}} {{partner}}",
+                )
+            ],
+            "s",
+            12,
+            steps=((None, "green"), (300, "red")),
+        ),
+        Panel(
+            "Paused for",
+            "timeseries",
+            "How long a subscription of a partner has been paused, 0 while it is not. failing: the hub paused it "
+            "after an alert was given up, and somebody must resume it; "
+            "asked: the partner or an operator did. Its alerts wait, 29 days at most.",
+            [
+                Query(
+                    "max by (partner, reason) ((time() - "
+                    'samenloop_sink_paused_since_timestamp_seconds{job=~"$job",partner=~"$partner"}) * '
+                    '(samenloop_sink_paused_since_timestamp_seconds{job=~"$job",partner=~"$partner"} > bool 0))',
+                    "{{partner}} {{reason}}",
+                )
+            ],
+            "s",
+            12,
+            steps=((None, "green"), (3600, "orange"), (1814400, "red")),
+        ),
     ],
 )
 _ATTEMPTS = Row(
@@ -166,7 +201,21 @@ _ASKING = Row(
                 )
             ],
             "reqps",
-            12,
+        ),
+        Panel(
+            "Answers with a fault of ours",
+            "timeseries",
+            "Requests that were answered with 5xx, an hour: the ten routes with the most. 503 while the edge reads "
+            "itself in, or Kafka is away; "
+            "500 is a mistake of ours, and its log has it. A health check that says not ready is one as well.",
+            [
+                Query(
+                    "topk(10, sum by (route) (increase("
+                    'samenloop_http_requests_total{job=~"$job",status_class="5xx"}[1h])))',
+                    "{{route}}",
+                )
+            ],
+            "short",
         ),
         Panel(
             "Answers without fault, last hour",
@@ -179,7 +228,6 @@ _ASKING = Row(
                 )
             ],
             "percentunit",
-            12,
             steps=((None, "red"), (0.99, "orange"), (0.999, "green")),
             share=True,
             empty="no requests",

@@ -191,7 +191,25 @@ _KAFKA = Row(
                 )
             ],
             "s",
+            6,
             steps=((None, "green"), (10, "orange"), (20, "red")),
+        ),
+        Panel(
+            "Free room of brokers",
+            "timeseries",
+            "Free share of each volume that brokers keep their logs on. A broker whose disk is full stops. Nothing "
+            "here: they do not tell, or the lag exporter may not ask (Describe on the cluster); watch them otherwise.",
+            [
+                Query(
+                    'min by (broker, folder) (samenloop:broker_disk_free:ratio{job=~"$job"})',
+                    "{{broker}} {{folder}}",
+                )
+            ],
+            "percentunit",
+            6,
+            steps=((None, "red"), (0.05, "orange"), (0.15, "green")),
+            share=True,
+            empty="not told",
         ),
         Panel(
             "Records produced",
@@ -204,6 +222,7 @@ _KAFKA = Row(
                 )
             ],
             "ops",
+            6,
         ),
         Panel(
             "Avro errors",
@@ -222,6 +241,7 @@ _KAFKA = Row(
                 ),
             ],
             "short",
+            6,
         ),
     ],
 )
