@@ -21,11 +21,11 @@ REPOSITORY = Path(__file__).parents[1]
 LANES = {
     "tests/chaos/test_nothing_lost.py": "one",
     "tests/samenloop/cli/test_up.py": "one",
-    "tests/samenloop/test_secure_hub.py": "two",
+    "tests/samenloop/test_secure_hub.py": "one",
     "tests/samenloop/demo/test_demo.py": "two",
     "tests/deploy/grafana/test_on_prometheus.py": "two",
-    "tests/deploy/test_compose_runs.py": "three",
-    "tests/deploy/prometheus/test_drills.py": "three",
+    "tests/deploy/test_compose_runs.py": "two",
+    "tests/deploy/prometheus/test_drills.py": "two",
 }
 """Files that start a dozen processes each: one worker runs all of a lane, one after the other."""
 
