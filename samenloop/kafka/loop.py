@@ -112,6 +112,7 @@ class _Loop:
         records = self._accept(messages) if messages else []
         with self._hop.over(records):
             outputs = self._hop.mark(self._compute(records))
+            self._heart.beat()
             if outputs or self._positions.moved(self._stage.held()):
                 self._commit(outputs)
 

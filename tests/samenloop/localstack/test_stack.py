@@ -97,9 +97,10 @@ def test_a_taken_port_leads_to_another(kept: LocalStack, local_stack: LocalStack
 
 
 OWNER = """
-import threading, time
+import signal, threading, time
 from pathlib import Path
 from samenloop.localstack import LocalStack
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that runs the tests in its background ignores it
 stack = LocalStack(Path({folder!r}), brief=True)
 starting = threading.Thread(target=stack.start)   # a thread that has ended must not take the stack with it
 starting.start(); starting.join(); time.sleep(0.5)
