@@ -56,7 +56,8 @@ class Systems:
     def _untold(self, told: Mapping[str, SystemSeen], now: datetime) -> dict[str, SourceStatus]:
         """What is polled and nobody tells the health of: UNKNOWN, with what is known of its plans."""
         found: dict[str, SourceStatus] = {}
-        for urn, status in statuses(self._configured, {}, Letters(), {}, now).items():
+        silent = [one for one in self._configured if one.system not in self._last]
+        for urn, status in statuses(silent, {}, Letters(), {}, now).items():
             if status is not None:
                 found[urn] = replace(status, plans=told[urn].plans) if urn in told else status
         return found

@@ -22,14 +22,12 @@ from samenloop.contract import Codec, Envelope
 from samenloop.dead_letters import replay
 from samenloop.model import (
     Alert,
-    AlertReason,
     Clearance,
     DeadReason,
     DeliveryReceipt,
     Outcome,
     Partner,
     PartnerStatus,
-    Severity,
     SubscriberRole,
     Subscription,
     SubscriptionStatus,
@@ -38,6 +36,7 @@ from samenloop.receiver import Answer, Receiver
 from samenloop.settings import Delivery as Settings
 from samenloop.stage import Output, Partition, Record
 from samenloop.webhooks import Destinations, derive_secret, secret_ref
+from tests.connectors.sinks.alerts import alert
 
 KEY = bytes(range(32))
 OIN = "00000099000000001002"
@@ -148,28 +147,6 @@ class Scene:
         record = self.topics.records["subscriptions"][-1]
         found: Subscription = CODEC.decode("subscriptions", record.value or b"", record.headers)
         return found
-
-
-def alert(number: int, subject: str | None = None, subscription: int = 1, **changes: Any) -> Alert:
-    """An alert; each on its own subject unless one is given."""
-    now = datetime.now(UTC)
-    found = Alert(
-        id=identity.alert_id(UUID(int=subscription), f"event-{number}", AlertReason.NEW),
-        subscription_id=UUID(int=subscription),
-        sequence=number,
-        event_id=f"event-{number}",
-        event_type="nl.samenloop.conflict-opened.v1",
-        subject_id=subject or f"subject-{number}",
-        subject_revision=1,
-        accepted_at=now,
-        created_at=now,
-        due_at=now - timedelta(seconds=1),
-        reason=AlertReason.NEW,
-        role=SubscriberRole.OBSERVER,
-        severity=Severity.BLOCKING,
-        data='{"finding": {"id": "1"}}',
-    )
-    return replace(found, **changes)
 
 
 def subscribe(topics: Topics, url: str, number: int = 1, oin: str = OIN, **changes: Any) -> Subscription:

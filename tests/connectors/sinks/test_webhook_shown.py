@@ -10,20 +10,17 @@ import pytest
 from connectors.sinks.webhook.lanes import Delivery, Lane
 from connectors.sinks.webhook.reach import Reach
 from connectors.sinks.webhook.reporting import Shown
-from samenloop import identity, metrics
+from samenloop import metrics
 from samenloop.contract import Codec
 from samenloop.model import (
-    Alert,
-    AlertReason,
     Clearance,
     Partner,
     PartnerStatus,
-    Severity,
-    SubscriberRole,
     Subscription,
     SubscriptionStatus,
 )
 from samenloop.stage import Record
+from tests.connectors.sinks.alerts import alert
 
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
 OIN = "00000099000000001055"
@@ -62,13 +59,8 @@ class Told:
 
 def delivery(due: datetime) -> Delivery:
     """An alert whose next attempt is at *due*; it was to be told an hour ago."""
-    alert = Alert(
-        id=identity.alert_id(UUID(int=1), "event", AlertReason.NEW), subscription_id=UUID(int=1), sequence=1,
-        event_id="event", event_type="nl.samenloop.conflict-opened.v1", subject_id="subject", subject_revision=1,
-        accepted_at=NOW, created_at=NOW, due_at=NOW - timedelta(hours=1), reason=AlertReason.NEW,
-        role=SubscriberRole.OBSERVER, severity=Severity.BLOCKING,
-    )  # fmt: skip
-    return Delivery(alert, "public", Record("alerts", 0, 0, None, b"", (), 0), due)
+    told = alert(1, accepted_at=NOW, created_at=NOW, due_at=NOW - timedelta(hours=1))
+    return Delivery(told, "public", Record("alerts", 0, 0, None, b"", (), 0), due)
 
 
 def value(metric: metrics.Labelled[metrics.Gauge], **labels: str) -> float:
